@@ -1,0 +1,280 @@
+"""``Descent``: the batch of landers, torch in and torch out. The heart that every shell wraps."""
+
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import warp as wp
+
+from lunar_env.missions import load_scenario
+from lunar_env.scenario import Scenario, packed
+from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
+from lunar_env.step import Tables, WorldDrawn, advance, reset
+from lunar_env.task import Outcome
+
+AUTORESET = ("next_step", "same_step", "disabled")
+MANY = 1024  # landers from which a CPU batch is worth a second thread
+
+
+@dataclass(frozen=True)
+class Transition:
+    """All that one step tells. First axis: landers. Fresh tensors each step, on the batch's device."""
+
+    observation: torch.Tensor  # (N, size) what the pilot sees next; of the new episode after a same-step reset
+    reward: torch.Tensor  # (N,)
+    terminated: torch.Tensor  # (N,) bool: the episode ended by its outcome
+    truncated: torch.Tensor  # (N,) bool: the clock ran out
+    final_observation: torch.Tensor  # (N, size) last reading of the episode that ended; else the observation
+    outcome: torch.Tensor  # (N,) int32, see task.Outcome
+    ended: dict[str, torch.Tensor]  # the record of each episode that ended in this step or before, by name, (N,)
+
+    @property
+    def done(self) -> torch.Tensor:
+        """(N,) bool: terminated or truncated."""
+        return self.terminated | self.truncated
+
+
+class Descent:
+    """A batch of landers that share a scenario.
+
+    Args:
+        scenario: a preset's name or a Scenario.
+        num_envs: landers in the batch.
+        device: "cpu", "cuda" or a torch device; all tensors live there.
+        seed: of all randomness. Lander i of episode k meets the same descent whatever the batch.
+        autoreset: "same_step" (a lander that is done begins anew at once), "next_step" or "disabled".
+        threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Scenario = "resilience",
+        num_envs: int = 1,
+        device: str | torch.device = "cpu",
+        seed: int = 0,
+        autoreset: str = "same_step",
+        threads: int | None = None,
+    ) -> None:
+        if autoreset not in AUTORESET:
+            raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}, got {autoreset!r}")
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
+            raise ValueError(f"num_envs must be a whole number of at least 1, got {num_envs!r}")
+        self.scenario = load_scenario(scenario)
+        self.num_envs = int(num_envs)
+        self.device = checked_device(device)
+        self.autoreset = autoreset
+        self.observations = self.scenario.observation_table()
+        self.action_size = len(self.scenario.action_names)
+
+        self.state = State(WorldDrawn, self.num_envs, self.scenario.delay_slots, self.observations.size, self.device)
+        self._settings = self.scenario.settings(AUTORESET.index(autoreset))
+        self._allocate()
+        self._launches = self._record(threads)
+        self.reset(seed=seed)
+
+    def _allocate(self) -> None:
+        n, size = self.num_envs, self.observations.size
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(shape, dtype=dtype, device=self.device)
+
+        self.actions = zeros(n, self.action_size)
+        self._final = zeros(n, size)
+        self._reward = zeros(n)
+        self._outcome = zeros(n, dtype=torch.int32)
+        self._ended = zeros(n, words(Record))
+        self._mask = zeros(n, dtype=torch.uint8)
+        self._specification = [torch.from_numpy(array).to(self.device) for array in packed(self.scenario)]
+
+        tables = Tables()
+        tables.landers = structs(self.state.lander, Lander)
+        tables.worlds = structs(self.state.drawn, WorldDrawn)
+        tables.numbers = wp.from_torch(self.state.drawn)
+        tables.delay_line = structs(self.state.delay_line, Sample)
+        tables.lows, tables.highs, tables.kinds = map(wp.from_torch, self._specification)
+        tables.actions = wp.from_torch(self.actions)
+        tables.observation = wp.from_torch(self.state.observation)
+        tables.final_observation = wp.from_torch(self._final)
+        tables.reward = wp.from_torch(self._reward)
+        tables.outcome = wp.from_torch(self._outcome)
+        tables.ended = structs(self._ended, Record)
+        self._tables = tables
+
+    def _record(self, threads: int | None) -> list[Any]:
+        """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
+        device = wp.device_from_torch(self.device)
+        load_kernels(device)
+        if threads is None:
+            threads = min(torch.get_num_threads(), max(self.num_envs // MANY, 1))
+        parts = 1 if device.is_cuda else max(min(threads, self.num_envs), 1)
+        edges = [self.num_envs * part // parts for part in range(parts + 1)]
+        self._pool = ThreadPoolExecutor(parts - 1) if parts > 1 else None
+        return [
+            wp.launch(
+                advance, dim=end - first, inputs=[self._tables, self._settings, first], device=device, record_cmd=True
+            )
+            for first, end in zip(edges[:-1], edges[1:], strict=True)
+        ]
+
+    def advance(self) -> None:
+        """Fly one decision on ``self.actions``, in place and without a copy: for loops that count microseconds."""
+        if self.device.type == "cuda":
+            self._launches[0].launch(stream=wp.stream_from_torch(torch.cuda.current_stream(self.device)))
+            return
+        others = [self._pool.submit(launch.launch) for launch in self._launches[1:]] if self._pool else []
+        self._launches[0].launch()
+        for other in others:
+            other.result()
+
+    def step(self, action: torch.Tensor) -> Transition:
+        """Fly one decision period.
+
+        Args:
+            action: (N, action_size), clipped to [-1, 1]. A lander whose action is not finite ends as ``invalid``.
+        """
+        self.actions.copy_(self._checked(action))
+        self.advance()
+        return self.transition()
+
+    def transition(self) -> Transition:
+        """What the newest step told, as fresh tensors."""
+        outcome = self._outcome.clone()
+        truncated = outcome == int(Outcome.OUT_OF_TIME)
+        done = outcome != int(Outcome.FLYING)
+        observation = self.state.observation.clone()
+        return Transition(
+            observation=observation,
+            reward=self._reward.clone(),
+            terminated=done & ~truncated,
+            truncated=truncated,
+            final_observation=torch.where(done[:, None], self._final, observation),
+            outcome=outcome,
+            ended=columns(self._ended.clone(), Record),
+        )
+
+    def reset(
+        self,
+        seed: int | None = None,
+        mask: torch.Tensor | np.ndarray | None = None,
+        first_lander: int | None = None,
+    ) -> torch.Tensor:
+        """Begin new episodes and return the observation (N, size).
+
+        Args:
+            seed: start all counters afresh from this seed; without it each lander goes on to its next episode.
+            mask: (N,) bool; only these landers are reset, the others stay as they are, bit for bit.
+            first_lander: with ``seed``, the number of row 0's lander; row i flies the descents of lander first + i.
+        """
+        mask_tensor = self._checked_mask(mask)
+        chosen = mask_tensor.bool()
+        if seed is not None:
+            low, high = split_seed(seed)
+            numbers = torch.arange(self.num_envs, dtype=torch.int32, device=self.device) + (first_lander or 0)
+            for name, value in (("seed_low", low), ("seed_high", high), ("lander", numbers), ("episode", 0)):
+                column = self.state["episode." + name]
+                column.copy_(torch.where(chosen, torch.as_tensor(value, dtype=torch.int32, device=self.device), column))
+        else:
+            self.state["episode.episode"].add_(mask_tensor.to(torch.int32))
+        self._mask.copy_(mask_tensor)
+        device = wp.device_from_torch(self.device)
+        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device)) if device.is_cuda else None
+        inputs = [self._tables, self._settings, wp.from_torch(self._mask)]
+        wp.launch(reset, dim=self.num_envs, inputs=inputs, device=device, stream=stream)
+        return self.state.observation.clone()
+
+    def snapshot(self) -> dict[str, torch.Tensor]:
+        """A copy of everything that changes; ``restore`` continues from it bit for bit."""
+        outputs = {"outcome": self._outcome, "final": self._final, "ended": self._ended, "reward": self._reward}
+        return {**self.state.snapshot(), **{name: table.clone() for name, table in outputs.items()}}
+
+    def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
+        """Put a snapshot of this scenario and batch size back."""
+        self.state.restore(snapshot)
+        outputs = {"outcome": self._outcome, "final": self._final, "ended": self._ended, "reward": self._reward}
+        for name, table in outputs.items():
+            table.copy_(snapshot[name])
+
+    def privileged(self) -> torch.Tensor:
+        """(N, 12) the truth for a critic, never for a pilot, scaled to about [-1, 1].
+
+        Height above ground, position (3), velocity (3), altitude error of the belief, velocity error (3), and the
+        height of the first possible return.
+        """
+        scenario, state = self.scenario, self.state
+        position, error = state["motion.position"], state["belief.position_error"]
+        parts = [
+            position / scenario.ceiling,
+            state["motion.velocity"] / scenario.top_speed,
+            error / 1_000.0,
+            state["belief.velocity_error"],
+        ]
+        latch = state["drawn.faults.late_acquisition.altitude"] * state["drawn.faults.late_acquisition.probability"]
+        return torch.cat([*parts, (latch / scenario.ceiling)[:, None]], dim=1)
+
+    def _checked(self, action: Any) -> torch.Tensor:
+        action = torch.as_tensor(action)
+        expected = (self.num_envs, self.action_size)
+        if tuple(action.shape) != expected or not (action.is_floating_point() or action.dtype == torch.int64):
+            names = ", ".join(self.scenario.action_names)
+            raise ValueError(
+                f"action must be a float tensor of shape {expected} ({names}), got {action.dtype} {tuple(action.shape)}"
+            )
+        return action
+
+    def _checked_mask(self, mask: Any) -> torch.Tensor:
+        if mask is None:
+            return torch.ones(self.num_envs, dtype=torch.uint8, device=self.device)
+        mask = torch.as_tensor(mask)
+        if mask.shape != (self.num_envs,) or mask.dtype != torch.bool:
+            raise ValueError(f"mask must be bool of shape ({self.num_envs},), got {mask.dtype} {tuple(mask.shape)}")
+        return mask.to(self.device, torch.uint8)
+
+
+def split_seed(seed: int) -> tuple[int, int]:
+    """A seed's two 32-bit halves, as signed numbers for int32 storage."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
+        raise ValueError(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
+    low, high = int(seed) & 0xFFFFFFFF, int(seed) >> 32
+    return low - (low >> 31 << 32), high - (high >> 31 << 32)
+
+
+def checked_device(device: str | torch.device) -> torch.device:
+    """The torch device, if it is here."""
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {device!r}') from None
+    if chosen.type not in ("cpu", "cuda"):
+        raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
+    wp.init()
+    if chosen.type == "cuda":
+        if not torch.cuda.is_available():
+            raise RuntimeError(f'device={device!r} was asked for, but torch finds no CUDA GPU; use device="cpu"')
+        if not wp.is_cuda_available():
+            raise RuntimeError(f'device={device!r} was asked for, but Warp finds no CUDA driver; use device="cpu"')
+        chosen = torch.device("cuda", torch.cuda.current_device() if chosen.index is None else chosen.index)
+    return chosen
+
+
+_loaded: set[str] = set()
+
+
+def load_kernels(device: Any) -> None:
+    """Compile the kernels, or take them from Warp's cache; say so when it takes long."""
+    if device.alias in _loaded:
+        return
+    name = advance.module.name
+    notice = threading.Timer(
+        2.0, print, [f"lunar_env: compiling the physics for {device.alias}; once, some 20 s, then cached ..."], {"file": sys.stderr}
+    )
+    notice.daemon = True
+    notice.start()
+    try:
+        wp.load_module(name, device=device)
+    finally:
+        notice.cancel()
+    _loaded.add(device.alias)

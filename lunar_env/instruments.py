@@ -1,0 +1,218 @@
+"""The instrument strip: three altitudes side by side, and never more than three.
+
+TRUE is where the lander is, MEASURED is what the altimeter last said, BELIEVED is what the pilot acts on.
+The altitude tape shares its scale and its zero with the picture beside it, so the TRUE mark stands level
+with the lander's footpads and an error of belief is a height that can be pointed at.
+
+Also here: the colours and the few drawing primitives that the picture uses as well. Lengths are pixels of
+an 800 x 600 frame times `unit`, so that every frame size has the same look.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # a library has no business greeting on stdout
+try:
+    import pygame
+except ImportError as error:
+    raise ImportError('drawing needs pygame-ce: pip install "lunar-env[render]"') from error
+
+if TYPE_CHECKING:
+    from lunar_env.rendering import Scene
+
+Colour = tuple[int, int, int]
+Points = Sequence[tuple[float, float]] | np.ndarray
+
+# After Okabe and Ito's palette, lifted for a dark ground: apart in hue and in lightness for every common
+# kind of colour vision. Each altitude also has its own mark on the tape, so colour is never the only cue.
+TRUE: Colour = (245, 245, 240)
+MEASURED: Colour = (240, 165, 30)
+BELIEVED: Colour = (70, 170, 245)
+
+GOOD: Colour = (40, 190, 140)
+BAD: Colour = (225, 95, 20)
+TEXT: Colour = (222, 225, 230)
+DIM: Colour = (140, 146, 156)
+FAINT: Colour = (58, 63, 72)
+PANEL: Colour = (14, 16, 21)
+
+TAPE_WIDTH = 76
+
+
+@lru_cache(maxsize=32)
+def _font(pixels: int) -> pygame.font.Font:
+    """The font that comes with pygame: the same letters on every machine."""
+    pygame.font.init()
+    return pygame.font.Font(None, pixels)
+
+
+@lru_cache(maxsize=512)
+def _lettering(string: str, pixels: int, colour: Colour) -> pygame.Surface:
+    """One line of text, kept, since most labels repeat from frame to frame."""
+    try:
+        return _font(pixels).render(string, True, colour)
+    except pygame.error:  # somebody called pygame.quit(), which kills every font made before it
+        _font.cache_clear()
+        return _font(pixels).render(string, True, colour)
+
+
+def write(
+    surface: pygame.Surface,
+    string: str,
+    position: tuple[float, float],
+    size: float,
+    colour: Colour = TEXT,
+    anchor: str = "topleft",
+) -> pygame.Rect:
+    """Write one line with its `anchor` (a pygame.Rect attribute) at `position`; returns where it lies."""
+    lettering = _lettering(string, max(6, round(size)), colour)
+    return surface.blit(lettering, lettering.get_rect(**{anchor: (round(position[0]), round(position[1]))}))
+
+
+def polygon(surface: pygame.Surface, colour: Colour, points: Points) -> None:
+    """A filled polygon with smooth edges."""
+    pygame.draw.polygon(surface, colour, points)
+    pygame.draw.aalines(surface, colour, True, points)
+
+
+def stroke(surface: pygame.Surface, colour: Colour, start: Points, end: Points, width: float) -> None:
+    """A smooth line of any width; pygame's own thick lines have ragged ends when they lean."""
+    (x0, y0), (x1, y1) = start, end
+    length = math.hypot(x1 - x0, y1 - y0)
+    if length == 0:
+        return
+    if width <= 1.5:
+        pygame.draw.aaline(surface, colour, (x0, y0), (x1, y1))
+        return
+    dx, dy = (y1 - y0) / length * (width - 1) / 2, -(x1 - x0) / length * (width - 1) / 2
+    polygon(surface, colour, [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)])
+
+
+def number(value: float, unit: str = "", decimals: int = 1) -> str:
+    """A value as a person reads it: three digits that matter, and a dash for what is not known."""
+    if not math.isfinite(value):
+        return "--"
+    decimals = 0 if abs(value) >= 100 else decimals
+    rounded = round(value, decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
+    return f"{rounded:,.{decimals}f}{unit}"
+
+
+def distance(metres: float) -> str:
+    """A distance with the unit that keeps it short."""
+    return f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
+
+
+def round_length(length: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, ... that does not exceed `length`."""
+    power = 10.0 ** math.floor(math.log10(length))
+    return max(step for step in (1.0, 2.0, 5.0) if step * power <= length * (1 + 1e-9)) * power
+
+
+def draw_strip(surface: pygame.Surface, scene: Scene, ground_y: float, scale: float, unit: float) -> None:
+    """Fill `surface` with the instruments; `ground_y` [px] and `scale` [px/m] are those of the picture."""
+    surface.fill(PANEL)
+    width, height = surface.get_size()
+    tape_width = round(TAPE_WIDTH * unit)
+    _draw_tape(surface.subsurface((0, 0, tape_width, height)), scene, ground_y, scale, unit)
+    stroke(surface, FAINT, (tape_width, 0), (tape_width, height), 1)
+    panel = surface.subsurface((tape_width, 0, width - tape_width, height))
+    y = _draw_clock(panel, scene, unit)
+    y = _draw_altitudes(panel, scene, y, unit)
+    _draw_motion(panel, scene, y, unit)
+
+
+def _draw_tape(surface: pygame.Surface, scene: Scene, ground_y: float, scale: float, unit: float) -> None:
+    width, height = surface.get_size()
+    pygame.draw.rect(surface, (30, 31, 34), (0, ground_y, width, height))
+    stroke(surface, DIM, (0, ground_y), (width, ground_y), 1)
+    step = round_length(110 * unit / scale)
+    for i in range(int(ground_y / (step * scale)) + 1):
+        y = ground_y - i * step * scale
+        stroke(surface, FAINT, (0, y), (width * 0.16, y), 1)
+        stroke(surface, FAINT, (width * 0.84, y), (width, y), 1)
+        if y > 20 * unit:
+            write(surface, distance(i * step), (width / 2, y), 18 * unit, DIM, "center")
+    _draw_marks(surface, scene, ground_y, scale, unit)
+
+
+def _draw_marks(surface: pygame.Surface, scene: Scene, ground_y: float, scale: float, unit: float) -> None:
+    """TRUE is a line across, MEASURED points from the left, BELIEVED from the right: none hides another."""
+    width, height = surface.get_size()
+    reach, half = 20 * unit, 9 * unit
+
+    def level(altitude: float) -> float:  # a mark off the scale waits at the edge
+        return min(max(ground_y - altitude * scale, half), height - half)
+
+    if math.isfinite(scene.altitude):
+        y = level(scene.altitude)
+        stroke(surface, TRUE, (0, y), (width, y), 3 * unit)
+    if math.isfinite(scene.measured_altitude):
+        y = level(scene.measured_altitude)
+        arrow = [(0, y - half), (reach, y), (0, y + half)]
+        if scene.beam:
+            polygon(surface, MEASURED, arrow)
+        else:  # hollow: this was said some time ago
+            pygame.draw.aalines(surface, MEASURED, True, arrow)
+    if math.isfinite(scene.believed_altitude):
+        y = level(scene.believed_altitude)
+        polygon(surface, BELIEVED, [(width, y - half), (width - reach, y), (width, y + half)])
+
+
+def _draw_clock(panel: pygame.Surface, scene: Scene, unit: float) -> float:
+    left = 16 * unit
+    write(panel, scene.scenario, (left, 18 * unit), 20 * unit, DIM)
+    write(panel, number(scene.time, " s"), (left, 38 * unit), 34 * unit)
+    return 84 * unit
+
+
+def _draw_altitudes(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> float:
+    silent = not scene.beam or not math.isfinite(scene.measured_altitude)
+    age = f"{number(scene.reading_age)} s"
+    if not silent:
+        note = f"{age} old"
+    elif math.isfinite(scene.measured_altitude):
+        note = f"{number(scene.measured_altitude, ' m')}, {age} ago"
+    else:
+        note = "no reading yet"
+    rows = (
+        ("TRUE", number(scene.altitude, " m"), "", TRUE),
+        ("MEASURED", "silent" if silent else number(scene.measured_altitude, " m"), note, MEASURED),
+        ("BELIEVED", number(scene.believed_altitude, " m"), "", BELIEVED),
+    )
+    for label, value, remark, colour in rows:
+        pygame.draw.rect(panel, colour, (0, y, 5 * unit, 50 * unit))
+        write(panel, label, (16 * unit, y), 18 * unit, DIM)
+        write(panel, value, (16 * unit, y + 16 * unit), 42 * unit, colour)
+        if remark:
+            write(panel, remark, (16 * unit, y + 50 * unit), 18 * unit, DIM)
+        y += (92 if remark else 70) * unit
+    return y
+
+
+def _draw_motion(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> None:
+    left, right = 16 * unit, panel.get_width() - 16 * unit
+    rows = (
+        ("DESCENT", number(-scene.velocity[1], " m/s")),
+        ("LATERAL", number(scene.lateral_speed, " m/s")),
+        ("TILT", number(math.degrees(scene.tilt), "°")),
+    )
+    for label, value in rows:
+        write(panel, label, (left, y), 18 * unit, DIM, "midleft")
+        write(panel, value, (right, y), 26 * unit, TEXT, "midright")
+        y += 30 * unit
+    y += 6 * unit
+    for label, fraction in (("THROTTLE", scene.throttle), ("PROPELLANT", scene.propellant_fraction)):
+        write(panel, label, (left, y), 18 * unit, DIM, "midleft")
+        write(panel, number(100 * fraction, " %", 0), (right, y), 22 * unit, TEXT, "midright")
+        bar = pygame.Rect(left, y + 12 * unit, right - left, 10 * unit)
+        pygame.draw.rect(panel, FAINT, bar)
+        filled = min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
+        pygame.draw.rect(panel, TEXT, (bar.x, bar.y, round(bar.width * filled), bar.height))
+        y += 44 * unit

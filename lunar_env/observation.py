@@ -1,0 +1,177 @@
+"""What the flight computer knows: one row of numbers, each with a name, a unit, a scale and bounds.
+
+Every number is divided by its scale, so that a network sees about [-1, 1], and clipped to its bounds, so that it
+stays inside the declared space. ``ObservationTable.read`` gives the numbers back by name in SI units.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import warp as wp
+
+from lunar_env.control import to_local
+from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
+from lunar_env.ground import GearDrawn
+from lunar_env.state import Belief, Motion, Reading
+
+wp.set_module_options({"enable_backward": False})
+
+AGE_SCALE = wp.constant(10.0)  # [s]
+RATE_SCALE = wp.constant(0.2)  # [rad/s]
+CORE = wp.constant(18)  # numbers before the last action
+
+
+@wp.struct
+class Scales:
+    """Scales of the numbers that depend on the scenario."""
+
+    altitude: float  # [m]
+    extent: float  # [m] horizontal
+    speed: float  # [m/s]
+    propellant: float  # [kg]
+    time: float  # [s]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One number of the observation. ``minimum`` and ``maximum`` are in ``unit``."""
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+    scale: float
+    frame: str
+    noise: str
+    lag: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class ObservationTable:
+    """The channels of one reading, in order; with ``history`` the oldest reading comes first."""
+
+    channels: tuple[Channel, ...]
+    history: int = 1
+
+    @property
+    def size(self) -> int:
+        """Numbers in one observation."""
+        return len(self.channels) * self.history
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest scaled values, each of shape (size,)."""
+        low = np.array([c.minimum / c.scale for c in self.channels], dtype=np.float32)
+        high = np.array([c.maximum / c.scale for c in self.channels], dtype=np.float32)
+        return np.tile(low, self.history), np.tile(high, self.history)
+
+    def read(self, observation: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The newest reading of (N, size) observations as named SI columns, each of shape (N,)."""
+        newest = observation[..., -len(self.channels) :]
+        return {c.name: newest[..., i] * c.scale for i, c in enumerate(self.channels)}
+
+    def markdown(self) -> str:
+        """The table as it stands in the documentation."""
+        head = "| # | name | unit | min | max | scale | frame | noise | lag | meaning |\n|---|---|---|---|---|---|---|---|---|---|\n"
+        return head + "\n".join(
+            f"| {i} | `{c.name}` | {c.unit} | {c.minimum:g} | {c.maximum:g} | {c.scale:g} | {c.frame} | {c.noise} "
+            f"| {c.lag} | {c.meaning} |"
+            for i, c in enumerate(self.channels)
+        )
+
+
+def observation_table(scales: Scales, action_names: tuple[str, ...], history: int, truth: bool) -> ObservationTable:
+    """The channels for a scenario; with ``truth`` the same row without errors, noise or lag."""
+    top, far, fast = scales.altitude, scales.extent, scales.speed
+    instrument, lag = ("none", "none") if truth else ("grows with range", "period, delay, faults")
+    inertial = "none" if truth else "initial error and drift"
+    local = "local vertical"
+    rows = [
+        Channel("altimeter_range", "m", 0.0, 2 * top, top, "beam", instrument, lag, "newest valid slant range, held; upper gate before the first"),
+        Channel("altimeter_valid", "-", 0.0, 1.0, 1.0, "-", "-", lag, "1 if the newest sample that arrived had a return"),
+        Channel("altimeter_age", "s", 0.0, 10.0 * AGE_SCALE, AGE_SCALE, "-", "-", "-", "since the sample behind the range was taken, by its stamp; since the start before the first"),
+        Channel("altitude", "m", -2 * top, 2 * top, top, local, inertial, "none", "believed height of the footpads above the pad's level"),
+        Channel("position_x", "m", -2 * far, 2 * far, far, "site", inertial, "none", "believed downrange position; the pad is at 0"),
+        Channel("position_y", "m", -2 * far, 2 * far, far, "site", inertial, "none", "believed cross-range position"),
+        Channel("velocity_x", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed lateral velocity downrange"),
+        Channel("velocity_y", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed lateral velocity cross-range"),
+        Channel("velocity_up", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed climb rate; negative when descending"),
+        Channel("attitude_x", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar kept positive"),
+        Channel("attitude_y", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
+        Channel("attitude_z", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
+        Channel("attitude_w", "-", 0.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar"),
+        Channel("rate_x", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
+        Channel("rate_y", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
+        Channel("rate_z", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
+        Channel("propellant", "kg", 0.0, scales.propellant, scales.propellant, "-", "none", "none", "left in the tanks"),
+        Channel("time", "s", 0.0, scales.time, scales.time, "-", "none", "none", "since the start"),
+    ]
+    rows += [Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names]
+    return ObservationTable(tuple(rows), history)
+
+
+@wp.func
+def put(observation: wp.array2d(dtype=float), row: int, column: int, value: float, scale: float, low: float, high: float):
+    """One number, clipped to its bounds [in scales] and scaled."""
+    observation[row, column] = wp.clamp(value / scale, low, high)
+
+
+@wp.func
+def observe(
+    observation: wp.array2d(dtype=float),
+    row: int,
+    start: int,
+    truth: int,
+    height: float,
+    tick: int,
+    seconds: float,
+    motion: Motion,
+    belief: Belief,
+    reading: Reading,
+    action: wp.vec4,
+    action_size: int,
+    moon: MoonDrawn,
+    gear: GearDrawn,
+    scales: Scales,
+):
+    """Write one reading at column ``start`` of a row, in the order of ``observation_table``."""
+    slant = reading.range
+    valid = reading.valid
+    age = float(tick - reading.range_tick) * seconds
+    position = motion.position + belief.position_error
+    velocity = motion.velocity + belief.velocity_error
+    if truth == 1:
+        slant = height
+        valid = 1.0
+        age = 0.0
+        position = motion.position
+        velocity = motion.velocity
+    up = up_at(position, moon.radius)
+    local = to_local(velocity, up)
+    altitude = altitude_of(position, moon.radius) - gear.centre_height
+    q = motion.attitude
+    sign = 1.0
+    if q[3] < 0.0:
+        sign = -1.0
+
+    put(observation, row, start + 0, slant, scales.altitude, 0.0, 2.0)
+    put(observation, row, start + 1, valid, 1.0, 0.0, 1.0)
+    put(observation, row, start + 2, age, AGE_SCALE, 0.0, 10.0)
+    put(observation, row, start + 3, altitude, scales.altitude, -2.0, 2.0)
+    put(observation, row, start + 4, position[0], scales.extent, -2.0, 2.0)
+    put(observation, row, start + 5, position[1], scales.extent, -2.0, 2.0)
+    put(observation, row, start + 6, local[0], scales.speed, -2.0, 2.0)
+    put(observation, row, start + 7, local[1], scales.speed, -2.0, 2.0)
+    put(observation, row, start + 8, local[2], scales.speed, -2.0, 2.0)
+    put(observation, row, start + 9, q[0] * sign, 1.0, -1.0, 1.0)
+    put(observation, row, start + 10, q[1] * sign, 1.0, -1.0, 1.0)
+    put(observation, row, start + 11, q[2] * sign, 1.0, -1.0, 1.0)
+    put(observation, row, start + 12, q[3] * sign, 1.0, 0.0, 1.0)
+    put(observation, row, start + 13, motion.rates[0], RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 14, motion.rates[1], RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 15, motion.rates[2], RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 16, motion.propellant, scales.propellant, 0.0, 1.0)
+    put(observation, row, start + 17, float(tick) * seconds, scales.time, 0.0, 1.0)
+    for j in range(action_size):
+        observation[row, start + CORE + j] = action[j]

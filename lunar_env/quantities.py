@@ -1,0 +1,152 @@
+"""Numbers with units, ranges to draw from, and their mirror inside a kernel.
+
+A scenario is a frozen tree of numbers. A plain number is *fixed*; a ``Range`` is *drawn for every episode*.
+That one rule is the whole domain-randomisation interface: ``mirrored`` turns a dataclass of numbers into a Warp
+struct of the same names, and the kernel fills it anew for each episode.
+"""
+
+import dataclasses
+import functools
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import warp as wp
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval to draw from, once per episode: uniform, or uniform in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(f"a range must be finite, got [{self.low}, {self.high}]")
+        if self.low >= self.high:
+            raise ValueError(
+                f"a range must run upwards, got [{self.low}, {self.high}]; write a plain number for a fixed value"
+            )
+        if self.log and self.low <= 0.0:
+            raise ValueError(f"a logarithmic range must be above zero, got [{self.low}, {self.high}]")
+
+
+Number = float | Range
+
+
+def number(
+    default: Number,
+    unit: str,
+    meaning: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    probability: bool = False,
+) -> Any:
+    """A dataclass field that carries its unit, its meaning and its allowed interval [low, high].
+
+    With ``probability=True`` the field is a chance in [0, 1], and what is drawn is 1 (yes) or 0 (no).
+    """
+    if probability:
+        low, high = 0.0, 1.0
+    metadata = {"unit": unit, "meaning": meaning, "low": low, "high": high, "probability": probability}
+    return field(default=default, metadata=metadata)
+
+
+def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), low: float = -math.inf) -> Any:
+    """A dataclass field that is never drawn: a name, a count, a period."""
+    return field(default=default, metadata={"unit": unit, "meaning": meaning, "choices": choices, "low": low})
+
+
+@functools.cache
+def mirrored(part: type) -> Any:
+    """The Warp struct with one float for each number of the dataclass ``part``, nested parts included."""
+    annotations: dict[str, Any] = {}
+    for item in fields(part):
+        if dataclasses.is_dataclass(item.type):
+            annotations[item.name] = mirrored(item.type)
+        elif "probability" in item.metadata:
+            annotations[item.name] = float
+    name = part.__name__ + "Drawn"
+    return wp.struct(type(name, (), {"__annotations__": annotations, "__module__": part.__module__}))
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One number of the tree as the kernel draws it."""
+
+    path: str
+    low: float
+    high: float
+    log: bool
+    probability: bool
+
+
+def leaves(part: Any, path: str = "") -> list[Leaf]:
+    """All numbers of a part in the order of its mirror struct."""
+    found: list[Leaf] = []
+    for item in fields(part):
+        value = getattr(part, item.name)
+        where = f"{path}.{item.name}" if path else item.name
+        if dataclasses.is_dataclass(item.type):
+            found += leaves(value, where)
+        elif "probability" in item.metadata:
+            chance = item.metadata["probability"]
+            if isinstance(value, Range):
+                found.append(Leaf(where, value.low, value.high, value.log, chance))
+            else:
+                found.append(Leaf(where, float(value), float(value), False, chance))
+    return found
+
+
+def validate(part: Any, path: str = "") -> None:
+    """Refuse a tree that holds a value outside what its field allows, naming the path, the value and the remedy."""
+    for item in fields(part):
+        value = getattr(part, item.name)
+        where = f"{path}.{item.name}" if path else item.name
+        if dataclasses.is_dataclass(item.type):
+            if not isinstance(value, item.type):
+                raise TypeError(f"{where} must be a {item.type.__name__}, got {value!r}")
+            validate(value, where)
+        elif "probability" in item.metadata:
+            _validate_number(where, value, item.metadata)
+        else:
+            _validate_setting(where, value, item)
+
+
+def _validate_number(where: str, value: Any, metadata: Any) -> None:
+    unit = f" {metadata['unit']}" if metadata["unit"] else ""
+    ends = (value.low, value.high) if isinstance(value, Range) else (value,)
+    for end in ends:
+        if isinstance(end, bool) or not isinstance(end, int | float):
+            raise TypeError(f"{where} must be a number{unit} or a range [low, high], got {value!r}")
+        if not metadata["low"] <= end <= metadata["high"]:  # a NaN fails here too
+            raise ValueError(f"{where} must lie in [{metadata['low']:g}, {metadata['high']:g}]{unit}, got {end!r}")
+
+
+def _validate_setting(where: str, value: Any, item: dataclasses.Field) -> None:
+    expected = item.type if isinstance(item.type, type) else object
+    accepted = isinstance(value, int | float) if expected is float else isinstance(value, expected)
+    if not accepted or (isinstance(value, bool) and expected is not bool):
+        raise TypeError(f"{where} must be of type {expected.__name__}, got {value!r}")
+    choices = item.metadata.get("choices", ())
+    if choices and value not in choices:
+        raise ValueError(f"{where} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    low = item.metadata.get("low", -math.inf)
+    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value < math.inf:
+        unit = f" {item.metadata['unit']}" if item.metadata.get("unit") else ""
+        raise ValueError(f"{where} must be at least {low:g}{unit} and finite, got {value!r}")
+
+
+def whole_ticks(where: str, seconds: float, tick: float) -> int:
+    """The number of physics ticks in ``seconds``; anything but a whole number is refused."""
+    ticks = round(seconds / tick)
+    if abs(ticks * tick - seconds) > 1e-6 * max(tick, abs(seconds)):
+        below, above = math.floor(seconds / tick) * tick, math.ceil(seconds / tick) * tick
+        raise ValueError(
+            f"{where} = {seconds:g} s is not a whole number of physics ticks of {tick:g} s; "
+            f"use {below:g} or {above:g} s, or another tick"
+        )
+    return ticks

@@ -1,0 +1,169 @@
+"""The altimeter, in one order: truth, beam, detection, bias and noise, fault, sample clock, delay, gate, reading.
+
+One sample's life, with a period and a delay of two ticks each:
+
+    tick       0    1    2    3    4    5    6
+    sampled    s0        s2        s4        s6
+    delivered            s0        s2        s4
+    reading    -    -    s0   s0   s2   s2   s4
+    its age              2    3    2    3    2   ticks
+
+A reading is made once per tick as part of the state; looking at it twice shows the same.
+"""
+
+from dataclasses import dataclass
+
+import warp as wp
+
+from lunar_env import random
+from lunar_env.dynamics import MoonDrawn, altitude_of, thrust_axis, up_at
+from lunar_env.faults import FaultsDrawn, blind, extra_delay, hides_delay, lost
+from lunar_env.ground import GearDrawn
+from lunar_env.quantities import Number, mirrored, number, setting
+from lunar_env.state import Motion, Reading, Sample
+from lunar_env.terrain import TerrainDrawn, ground_below
+
+wp.set_module_options({"enable_backward": False})
+
+BEAM_STEPS = wp.constant(4)  # Newton steps from vehicle to ground; 1 cm on slopes below 20 degrees
+
+
+@dataclass(frozen=True)
+class Altimeter:
+    """A laser range finder. Range, rate, noise and latency of the Resilience unit are unpublished: [P] throughout."""
+
+    period: float = setting(0.1, "between samples, whole ticks", unit="s", low=0.0)
+    delay: Number = number(0.2, "s", "from sample to reading, whole ticks [P]", low=0.0, high=10.0)
+    jitter: float = setting(0.0, "up to this much more delay, drawn per sample, whole ticks", unit="s", low=0.0)
+    minimum_range: Number = number(0.0, "m", "gate: nearer returns are refused", low=0.0, high=1e6)
+    maximum_range: Number = number(10_000.0, "m", "gate, and range of half detection on reference ground", low=1.0, high=1e7)
+    reference_albedo: Number = number(0.12, "-", "ground on which maximum_range holds", low=0.001, high=1.0)
+    detection_width: Number = number(0.07, "-", "softness of the detection edge, share of the range [P]", low=0.0, high=1.0)
+    closing_speed: Number = number(1e9, "m/s", "detection falls as exp(-|v|/this) [P: 50-300]", low=1.0, high=1e12)
+    cant: Number = number(0.0, "rad", "of the beam from the body's -z axis towards +x", low=-1.5, high=1.5)
+    bias: Number = number(0.0, "m", "added to every range", low=-1e4, high=1e4)
+    scale: Number = number(1.0, "-", "multiplies every range", low=0.1, high=10.0)
+    noise: Number = number(0.0, "m", "standard deviation at zero range", low=0.0, high=1e3)
+    noise_growth: Number = number(0.0, "m/m", "standard deviation per metre of range", low=0.0, high=1.0)
+    resolution: Number = number(0.0, "m", "quantisation step; 0 for none", low=0.0, high=1e3)
+
+
+AltimeterDrawn = mirrored(Altimeter)
+
+
+@wp.struct
+class Echo:
+    """What the beam meets: the truth before the instrument touches it."""
+
+    range: float  # [m] along the beam from the footpads' level
+    incidence: float  # cosine of the angle between beam and the ground's normal
+    closing: float  # [m/s] along the beam, positive when approaching
+    met: bool  # False if the beam misses the ground
+
+
+@wp.func
+def beam_echo(motion: Motion, moon: MoonDrawn, terrain: TerrainDrawn, gear: GearDrawn, cant: float) -> Echo:
+    """Follow the beam to the ground by Newton's method on the height above the surface.
+
+    The instrument sits at the footpads' level below the centre of mass, so that an upright vehicle reads zero at
+    touchdown; its offset from there is part of ``bias``.
+    """
+    echo = Echo()
+    axis = thrust_axis(motion.attitude)
+    beam = wp.quat_rotate(motion.attitude, wp.vec3(wp.sin(cant), 0.0, -wp.cos(cant)))
+    origin = motion.position - axis * gear.centre_height
+    sink = -wp.dot(beam, up_at(origin, moon.radius))
+    echo.met = sink > 0.05
+    if echo.met:
+        distance = float(0.0)
+        normal = wp.vec3(0.0, 0.0, 1.0)
+        for _ in range(BEAM_STEPS):
+            point = origin + beam * distance
+            up = up_at(point, moon.radius)
+            ground = ground_below(point, moon.radius, terrain)
+            normal = up - wp.vec3(ground[1], ground[2], 0.0)
+            height = altitude_of(point, moon.radius) - ground[0]
+            distance = distance - height / wp.min(wp.dot(beam, normal), -0.02)
+        echo.range = distance
+        echo.incidence = wp.max(-wp.dot(beam, wp.normalize(normal)), 0.0)
+        echo.closing = wp.dot(motion.velocity, beam)
+        echo.met = distance >= 0.0
+    return echo
+
+
+@wp.func
+def detection_probability(echo: Echo, altimeter: AltimeterDrawn, albedo: float) -> float:
+    """Chance of a return.
+
+    As published (link budget of a diffuse target): R_max = R_ref sqrt(albedo cos(i) / albedo_ref).
+    As programmed: logistic((R_max - r) / w) exp(-|v| / v0), so that the edge is soft and speed costs returns.
+    """
+    reach = altimeter.maximum_range * wp.sqrt(albedo * echo.incidence / altimeter.reference_albedo)
+    width = altimeter.detection_width * reach
+    chance = 1.0
+    if width > 0.0:
+        chance = 1.0 / (1.0 + wp.exp(wp.clamp((echo.range - reach) / width, -50.0, 50.0)))
+    elif echo.range > reach:
+        chance = 0.0
+    return chance * wp.exp(-wp.abs(echo.closing) / altimeter.closing_speed)
+
+
+@wp.func
+def measure(
+    key: wp.uint64,
+    tick: int,
+    time: float,
+    height: float,
+    motion: Motion,
+    moon: MoonDrawn,
+    terrain: TerrainDrawn,
+    gear: GearDrawn,
+    altimeter: AltimeterDrawn,
+    faults: FaultsDrawn,
+) -> Sample:
+    """One sample before its transport: range [m] and whether there was a return."""
+    sample = Sample()
+    sample.stamp = tick
+    if not blind(faults, height):
+        echo = beam_echo(motion, moon, terrain, gear, altimeter.cant)
+        chances = random.draw(key, tick, random.DETECTION)
+        seen = echo.met and random.uniform(chances) < detection_probability(echo, altimeter, terrain.albedo)
+        if seen and not lost(faults, time, random.second_uniform(chances)):
+            spread = altimeter.noise + altimeter.noise_growth * echo.range
+            value = echo.range * altimeter.scale + altimeter.bias
+            if spread > 0.0:
+                value = value + spread * random.normal(random.draw(key, tick, random.RANGE_NOISE))
+            if altimeter.resolution > 0.0:
+                value = wp.round(value / altimeter.resolution) * altimeter.resolution
+            sample.range = value
+            if value >= altimeter.minimum_range and value <= altimeter.maximum_range:
+                sample.valid = 1.0
+    return sample
+
+
+@wp.func
+def transport(
+    sample: Sample, key: wp.uint64, tick: int, time: float, seconds: float, jitter_ticks: int, altimeter: AltimeterDrawn, faults: FaultsDrawn
+) -> Sample:
+    """When the sample arrives, and the time stamp it carries. ``seconds`` is the length of a tick."""
+    normal_delay = int(altimeter.delay / seconds + 0.5)
+    if jitter_ticks > 0:
+        spread = random.uniform(random.draw(key, tick, random.JITTER))
+        normal_delay = normal_delay + int(spread * float(jitter_ticks + 1))
+    late = int(extra_delay(faults, time) / seconds + 0.5)
+    sample.delivery = tick + normal_delay + late
+    if hides_delay(faults):
+        sample.stamp = tick + late
+    return sample
+
+
+@wp.func
+def newer_reading(reading: Reading, sample: Sample, number: int) -> Reading:
+    """The reading after a sample arrives: the range of the newest valid one is held through invalid ones."""
+    reading.sample_number = number
+    reading.sample_tick = sample.stamp
+    reading.valid = sample.valid
+    if sample.valid > 0.5:
+        reading.range = sample.range
+        reading.range_tick = sample.stamp
+    return reading

@@ -1,0 +1,188 @@
+"""All that changes while a lander flies.
+
+Frame: the origin is the pad on the mean sphere, z is up there, x points downrange, the frame does not rotate.
+Quaternions turn body axes into site axes, scalar last. The body's z axis is the thrust axis, out of the nose.
+Each struct is one part of a lander; ``Lander`` is the whole, one row of the batch.
+"""
+
+from typing import Any
+
+import torch
+import warp as wp
+
+wp.set_module_options({"enable_backward": False})
+
+
+@wp.struct
+class Motion:
+    """The truth that the equations of motion integrate."""
+
+    position: wp.vec3  # [m] centre of mass
+    velocity: wp.vec3  # [m/s]
+    attitude: wp.quat  # body to site
+    rates: wp.vec3  # [rad/s] about the body axes
+    propellant: float  # [kg] left in the tanks
+    throttle: float  # [-] thrust that flows now, as a fraction of the maximum
+
+
+@wp.struct
+class Belief:
+    """How far inertial navigation is off: belief minus truth."""
+
+    position_error: wp.vec3  # [m]
+    velocity_error: wp.vec3  # [m/s]
+
+
+@wp.struct
+class Reading:
+    """What the altimeter's interface shows now."""
+
+    range: float  # [m] newest valid slant range; the gate's upper end before the first one
+    valid: float  # 1 if the newest delivered sample was valid, else 0
+    sample_tick: int  # tick whose truth the newest delivered sample measured, as stamped
+    range_tick: int  # tick whose truth ``range`` measured, as stamped
+    sample_number: int  # running number of the newest delivered sample; -1 before the first
+
+
+@wp.struct
+class Episode:
+    """Which descent this is, how long it has flown and how it ended."""
+
+    seed_low: int  # lower 32 bits of the seed
+    seed_high: int  # upper 32 bits of the seed
+    lander: int  # stream of the randomness, whatever the row
+    episode: int  # how many descents this lander has finished
+    tick: int  # physics ticks flown
+    decisions: int  # actions taken
+    outcome: int  # see task.Outcome
+    potential: float  # shaping potential after the last decision
+    start_propellant: float  # [kg]
+
+
+@wp.struct
+class Record:
+    """What is worth telling about a descent; complete when its outcome is known."""
+
+    duration: float  # [s]
+    reward: float  # sum of all rewards
+    approach: float  # sum of the reward term of that name
+    propellant_cost: float  # sum of the reward term of that name
+    touchdown: float  # sum of the reward term of that name
+    propellant_used: float  # [kg]
+    descent_rate: float  # [m/s] at touchdown, along the local vertical, down is positive
+    lateral_speed: float  # [m/s] at touchdown
+    tilt: float  # [rad] at touchdown
+    rate: float  # [rad/s] at touchdown
+    slope: float  # [rad] of the ground at touchdown
+    distance: float  # [m] from the pad at touchdown
+    first_valid_altitude: float  # [m] true height when the first valid reading arrived; -1 before
+    first_valid_descent_rate: float  # [m/s] true, at that moment
+
+
+@wp.struct
+class Lander:
+    """One row of the batch."""
+
+    motion: Motion
+    rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.accumulate
+    belief: Belief
+    reading: Reading
+    episode: Episode
+    record: Record
+
+
+@wp.struct
+class Sample:
+    """One altimeter measurement on its way through the transport delay."""
+
+    range: float  # [m]
+    valid: float  # 1 or 0
+    stamp: int  # tick that the sample claims to have measured
+    delivery: int  # tick at which it arrives
+
+
+def words(struct: Any) -> int:
+    """Number of 4-byte words in one struct."""
+    return wp.types.type_size_in_bytes(struct) // 4
+
+
+def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
+    """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,)."""
+    found: dict[str, torch.Tensor] = {}
+
+    def visit(ctype: Any, offset: int, path: str) -> None:
+        for name, kind in ctype._fields_:
+            start = offset + getattr(ctype, name).offset // 4
+            where = f"{path}{name}"
+            if hasattr(kind, "_length_"):
+                found[where] = table[:, start : start + kind._length_]
+            elif hasattr(kind, "_fields_"):
+                visit(kind, start, where + ".")
+            else:
+                column = table[:, start]
+                found[where] = column.view(torch.int32) if kind.__name__.startswith(("c_int", "c_long")) else column
+
+    visit(struct.ctype, 0, "")
+    return found
+
+
+def structs(table: torch.Tensor, struct: Any) -> wp.array:
+    """The same memory as a Warp array of structs, one per row. The table must outlive it."""
+    return wp.array(ptr=table.data_ptr(), dtype=struct, shape=table.shape[:-1], device=wp.device_from_torch(table.device))
+
+
+class State:
+    """The tables of a batch of landers: everything a snapshot needs, as torch tensors on the batch's device."""
+
+    def __init__(self, drawn: Any, num_landers: int, delay_slots: int, observation_size: int, device: torch.device) -> None:
+        def empty(*shape: int) -> torch.Tensor:
+            return torch.zeros(shape, dtype=torch.float32, device=device)
+
+        self.lander = empty(num_landers, words(Lander))
+        self.drawn = empty(num_landers, words(drawn))
+        self.delay_line = empty(delay_slots, num_landers, words(Sample))
+        self.observation = empty(num_landers, observation_size)
+        self._columns = {**columns(self.lander, Lander), **_prefixed("drawn.", columns(self.drawn, drawn))}
+
+    def __getitem__(self, name: str) -> torch.Tensor:
+        """A live view of one quantity of all landers, such as ``state["motion.position"]``, shape (N, 3)."""
+        if name not in self._columns:
+            raise KeyError(f"unknown quantity {name!r}; known: {', '.join(self._columns)}")
+        return self._columns[name]
+
+    def names(self) -> list[str]:
+        """Names of all quantities."""
+        return list(self._columns)
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """The raw tables by name."""
+        return {
+            "lander": self.lander,
+            "drawn": self.drawn,
+            "delay_line": self.delay_line,
+            "observation": self.observation,
+        }
+
+    def snapshot(self) -> dict[str, torch.Tensor]:
+        """A copy of everything that changes."""
+        return {name: table.clone() for name, table in self.tables().items()}
+
+    def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
+        """Put a snapshot back, bit for bit."""
+        for name, table in self.tables().items():
+            saved = snapshot.get(name)
+            if saved is None or saved.shape != table.shape:
+                shape = None if saved is None else tuple(saved.shape)
+                raise ValueError(
+                    f"snapshot table {name!r} has shape {shape}, this batch needs {tuple(table.shape)}; "
+                    "restore into a batch of the same scenario and size"
+                )
+        for name, table in self.tables().items():
+            table.copy_(snapshot[name])
+
+
+def _prefixed(prefix: str, views: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {prefix + name: view for name, view in views.items()}
+
+
+__all__ = ["Belief", "Episode", "Lander", "Motion", "Reading", "Record", "Sample", "State"]

@@ -1,0 +1,143 @@
+"""What the descent is for: how it may end, and what each decision earns."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import warp as wp
+
+from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
+from lunar_env.ground import GearDrawn, lateral_velocity
+from lunar_env.quantities import Number, mirrored, number
+from lunar_env.state import Motion, Record
+from lunar_env.terrain import TerrainDrawn, ground_below
+
+wp.set_module_options({"enable_backward": False})
+
+
+class Outcome(IntEnum):
+    """How a descent ended. ``terminated`` and ``truncated`` follow from it."""
+
+    FLYING = 0
+    LANDED = 1  # touched down inside the limits
+    CRASHED = 2  # touched down outside the limits
+    TIPPED_OVER = 3  # touched down slowly enough, but falls over
+    OUT_OF_PROPELLANT = 4  # hit the ground outside the limits with dry tanks
+    LOST = 5  # left the region that the scenario covers
+    OUT_OF_TIME = 6  # still flying at the time limit: the only truncation
+    INVALID = 7  # the pilot's action was not a finite number
+
+
+FLYING = wp.constant(0)
+LANDED = wp.constant(1)
+CRASHED = wp.constant(2)
+TIPPED_OVER = wp.constant(3)
+OUT_OF_PROPELLANT = wp.constant(4)
+LOST = wp.constant(5)
+OUT_OF_TIME = wp.constant(6)
+INVALID = wp.constant(7)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The touchdown box of "landed": the values to which Chandrayaan-3's lander was tested [V2: HT]."""
+
+    descent_rate: Number = number(3.0, "m/s", "tested [V2: HT]", low=0.0, high=1e4)
+    lateral_speed: Number = number(1.0, "m/s", "tested [V2: HT]", low=0.0, high=1e4)
+    tilt: Number = number(0.1745, "rad", "10 degrees [P]", low=0.0, high=3.2)
+    rate: Number = number(0.0524, "rad/s", "3 degrees per second [P]", low=0.0, high=100.0)
+
+
+@dataclass(frozen=True)
+class Reward:
+    """Weights of the named reward terms. All [P]: a design of ours, no fact about the Moon.
+
+    ``approach`` is the change of a potential (not discounted, so that waiting earns nothing): height, speed above
+    what the height allows, and lateral speed all count against it.
+    """
+
+    height: Number = number(0.5, "1/km", "potential per height", low=0.0, high=1e3)
+    excess: Number = number(0.1, "s/m", "potential per rate of descent above the safe one", low=0.0, high=1e3)
+    lateral: Number = number(0.03, "s/m", "potential per lateral speed", low=0.0, high=1e3)
+    safe_deceleration: Number = number(1.0, "m/s^2", "safe rate of descent: sqrt(1 + 2 a h)", low=0.01, high=100.0)
+    propellant: Number = number(0.02, "1/kg", "cost of propellant", low=0.0, high=1e3)
+    landed: Number = number(10.0, "-", "for a landing", low=0.0, high=1e6)
+    soft: Number = number(2.0, "-", "more for a landing, in proportion to how far inside the limits", low=0.0, high=1e6)
+    failed: Number = number(5.0, "-", "cost of any other end but the clock", low=0.0, high=1e6)
+
+
+LimitsDrawn = mirrored(Limits)
+RewardDrawn = mirrored(Reward)
+
+
+@wp.func
+def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> float:
+    """Lateral speed [m/s] at which a rigid lander tips over its downhill legs (NASA TN D-3117's problem).
+
+    As published (missions reference, section 4): v = sqrt(2 m g dh / I_p) I_p / (m h_c), I_p = I + m (h_c^2 + d^2),
+    dh = sqrt(h_c^2 + d^2) - (h_c cos s + d sin s). Here g is the Moon's 1.62 m/s^2, and beyond the static tip angle
+    the speed is zero. There the uphill direction has s < 0; the steepest downhill is the worst, and is used.
+    """
+    h = gear.centre_height
+    d = gear.foot_distance
+    arm = wp.sqrt(h * h + d * d)
+    rise = arm - (h * wp.cos(slope) + d * wp.sin(slope))
+    if h <= 0.0:
+        return 1.0e9
+    if wp.tan(slope) >= d / h:
+        return 0.0
+    pivot = inertia + mass * arm * arm
+    return wp.sqrt(2.0 * mass * 1.62 * rise / pivot) * pivot / (mass * h)
+
+
+@wp.func
+def at_touchdown(
+    record: Record, motion: Motion, moon: MoonDrawn, terrain: TerrainDrawn
+) -> Record:
+    """Speeds and angles at the moment the ground is met."""
+    up = up_at(motion.position, moon.radius)
+    ground = ground_below(motion.position, moon.radius, terrain)
+    record.descent_rate = -wp.dot(motion.velocity, up)
+    record.lateral_speed = wp.length(lateral_velocity(motion, moon.radius))
+    record.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))
+    record.rate = wp.length(motion.rates)
+    record.slope = wp.atan(wp.sqrt(ground[1] * ground[1] + ground[2] * ground[2]))
+    record.distance = wp.sqrt(motion.position[0] * motion.position[0] + motion.position[1] * motion.position[1])
+    return record
+
+
+@wp.func
+def judge_touchdown(record: Record, motion: Motion, mass: MassDrawn, gear: GearDrawn, limits: LimitsDrawn) -> int:
+    """The outcome of meeting the ground."""
+    upright = record.tilt <= limits.tilt and record.rate <= limits.rate
+    gentle = record.descent_rate <= limits.descent_rate
+    slow = record.lateral_speed <= limits.lateral_speed
+    tipping = tip_speed(record.slope, mass.dry + motion.propellant, mass.inertia_transverse, gear)
+    if gentle and upright and slow and record.lateral_speed < tipping:
+        return LANDED
+    if gentle and upright and record.lateral_speed >= tipping:
+        return TIPPED_OVER
+    if motion.propellant <= 0.0:
+        return OUT_OF_PROPELLANT
+    return CRASHED
+
+
+@wp.func
+def potential(height: float, motion: Motion, moon: MoonDrawn, reward: RewardDrawn) -> float:
+    """The potential whose change is the reward term ``approach``; zero for a lander at rest on the ground."""
+    up = up_at(motion.position, moon.radius)
+    fall = -wp.dot(motion.velocity, up)
+    lateral = wp.length(lateral_velocity(motion, moon.radius))
+    safe = wp.sqrt(1.0 + 2.0 * reward.safe_deceleration * wp.max(height, 0.0))
+    excess = wp.max(fall - safe, 0.0)
+    return -(0.001 * reward.height * height + reward.excess * excess + reward.lateral * lateral)
+
+
+@wp.func
+def touchdown_reward(outcome: int, record: Record, limits: LimitsDrawn, reward: RewardDrawn) -> float:
+    """The reward term ``touchdown``: what the end itself is worth."""
+    if outcome == FLYING or outcome == OUT_OF_TIME:
+        return 0.0
+    if outcome == LANDED:
+        softness = 1.0 - 0.5 * (record.descent_rate / limits.descent_rate + record.lateral_speed / limits.lateral_speed)
+        return reward.landed + reward.soft * softness
+    return -reward.failed
