@@ -44,6 +44,7 @@ def forcing_of(
     forcing.thrust = engine.maximum_thrust * engine.thrust_scale
     forcing.flow = forcing.thrust / (engine.specific_impulse * engine.impulse_scale * STANDARD_GRAVITY)
     forcing.inertia = wp.vec3(mass.inertia_transverse, mass.inertia_transverse, mass.inertia_axial)
+    forcing.inverse_inertia = wp.cw_div(wp.vec3(1.0, 1.0, 1.0), forcing.inertia)
     limit = attitude.maximum_torque
     forcing.torque = wp.vec3(
         wp.clamp(torque[0], -limit, limit), wp.clamp(torque[1], -limit, limit), wp.clamp(torque[2], -limit, limit)
@@ -92,7 +93,7 @@ def pointing_torque(motion: Motion, direction: wp.vec3, mass: MassDrawn, attitud
     axis_now = thrust_axis(motion.attitude)
     turn = wp.cross(axis_now, direction)  # site frame; its length is the sine of the angle
     sine = wp.length(turn)
-    angle = wp.atan2(sine, wp.dot(axis_now, direction))
+    angle = wp.length(direction - axis_now)  # the chord: the angle itself when small, 2 when upside down
     stoppable = wp.sqrt(1.4 * angle * attitude.maximum_torque / mass.inertia_transverse)  # 70 % of the torque
     speed = wp.min(attitude.bandwidth * angle, wp.min(attitude.rate_limit, stoppable))
     wished = wp.vec3(0.0, 0.0, 0.0)

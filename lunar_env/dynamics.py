@@ -62,6 +62,7 @@ class Forcing:
     thrust: float  # [N] at full throttle
     flow: float  # [kg/s] at full throttle
     inertia: wp.vec3  # [kg m^2]
+    inverse_inertia: wp.vec3  # [1/(kg m^2)]
     torque: wp.vec3  # [N m] about the body axes
     throttle: float  # commanded fraction
     inverse_lag: float  # [1/s]; 0 where the throttle follows at once
@@ -122,7 +123,7 @@ def derivative(motion: Motion, forcing: Forcing) -> Motion:
     change.position = motion.velocity
     change.velocity = gravity + thrust_axis(q) * specific_force
     change.attitude = (q * spin) * 0.5
-    change.rates = wp.cw_div(forcing.torque - wp.cross(w, momentum), forcing.inertia)
+    change.rates = wp.cw_mul(forcing.torque - wp.cross(w, momentum), forcing.inverse_inertia)
     change.propellant = -motion.throttle * forcing.flow
     change.throttle = (forcing.throttle - motion.throttle) * forcing.inverse_lag
     return change

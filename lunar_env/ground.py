@@ -6,8 +6,8 @@ import warp as wp
 
 from lunar_env.dynamics import Forcing, accumulate, altitude_of, from_centre, runge_kutta, up_at
 from lunar_env.quantities import Number, mirrored, number
-from lunar_env.state import Motion
-from lunar_env.terrain import TerrainDrawn, ground_below, highest
+from lunar_env.state import Motion, Surface
+from lunar_env.terrain import height_below, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -24,25 +24,25 @@ GearDrawn = mirrored(Gear)
 
 
 @wp.func
-def height_above_ground(position: wp.vec3, radius: float, terrain: TerrainDrawn, gear: GearDrawn) -> float:
+def height_above_ground(position: wp.vec3, radius: float, surface: Surface, gear: GearDrawn) -> float:
     """Height [m] of the footpads above the ground on the local vertical.
 
     Tilt is neglected: at the 10 degrees that still count as a landing one pad is 0.16 m lower.
     """
-    return altitude_of(position, radius) - gear.centre_height - ground_below(position, radius, terrain)[0]
+    return altitude_of(position, radius) - gear.centre_height - height_below(position, radius, surface)
 
 
 @wp.func
-def may_touch(position: wp.vec3, radius: float, terrain: TerrainDrawn, gear: GearDrawn) -> bool:
+def may_touch(position: wp.vec3, radius: float, surface: Surface, gear: GearDrawn) -> bool:
     """False where no ground can be that high, so that the surface need not be looked up."""
-    return altitude_of(position, radius) - gear.centre_height < highest(terrain)
+    return altitude_of(position, radius) - gear.centre_height < surface.top
 
 
 @wp.func
-def climb_rate(motion: Motion, radius: float, terrain: TerrainDrawn) -> float:
+def climb_rate(motion: Motion, radius: float, surface: Surface) -> float:
     """Rate of change [m/s] of the height above the ground."""
     up = up_at(motion.position, radius)
-    ground = ground_below(motion.position, radius, terrain)
+    ground = shape_below(motion.position, radius, surface)
     vertical = wp.dot(motion.velocity, up)
     return vertical - ground[1] * motion.velocity[0] - ground[2] * motion.velocity[1]
 
@@ -70,13 +70,13 @@ def touch_fraction(height0: float, rate0: float, height1: float, rate1: float, d
 
 @wp.func
 def fly_to_ground(
-    before: Motion, rest: Motion, after: Motion, forcing: Forcing, duration: float, terrain: TerrainDrawn, gear: GearDrawn
+    before: Motion, rest: Motion, after: Motion, forcing: Forcing, duration: float, surface: Surface, gear: GearDrawn
 ):
     """The motion at the moment of touchdown, and the fraction of the substep flown until then."""
-    height0 = height_above_ground(before.position, forcing.radius, terrain, gear)
-    height1 = height_above_ground(after.position, forcing.radius, terrain, gear)
-    rate0 = climb_rate(before, forcing.radius, terrain)
-    rate1 = climb_rate(after, forcing.radius, terrain)
+    height0 = height_above_ground(before.position, forcing.radius, surface, gear)
+    height1 = height_above_ground(after.position, forcing.radius, surface, gear)
+    rate0 = climb_rate(before, forcing.radius, surface)
+    rate1 = climb_rate(after, forcing.radius, surface)
     fraction = touch_fraction(height0, rate0, height1, rate1, duration)
     touching, _ = accumulate(before, rest, runge_kutta(before, forcing, fraction * duration))
     return touching, fraction

@@ -20,8 +20,8 @@ from lunar_env.dynamics import MoonDrawn, altitude_of, thrust_axis, up_at
 from lunar_env.faults import FaultsDrawn, blind, extra_delay, hides_delay, lost
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
-from lunar_env.state import Motion, Reading, Sample
-from lunar_env.terrain import TerrainDrawn, ground_below
+from lunar_env.state import Motion, Reading, Sample, Surface
+from lunar_env.terrain import shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -62,7 +62,7 @@ class Echo:
 
 
 @wp.func
-def beam_echo(motion: Motion, moon: MoonDrawn, terrain: TerrainDrawn, gear: GearDrawn, cant: float) -> Echo:
+def beam_echo(motion: Motion, moon: MoonDrawn, surface: Surface, gear: GearDrawn, cant: float) -> Echo:
     """Follow the beam to the ground by Newton's method on the height above the surface.
 
     The instrument sits at the footpads' level below the centre of mass, so that an upright vehicle reads zero at
@@ -80,7 +80,7 @@ def beam_echo(motion: Motion, moon: MoonDrawn, terrain: TerrainDrawn, gear: Gear
         for _ in range(BEAM_STEPS):
             point = origin + beam * distance
             up = up_at(point, moon.radius)
-            ground = ground_below(point, moon.radius, terrain)
+            ground = shape_below(point, moon.radius, surface)
             normal = up - wp.vec3(ground[1], ground[2], 0.0)
             height = altitude_of(point, moon.radius) - ground[0]
             distance = distance - height / wp.min(wp.dot(beam, normal), -0.02)
@@ -116,7 +116,8 @@ def measure(
     height: float,
     motion: Motion,
     moon: MoonDrawn,
-    terrain: TerrainDrawn,
+    surface: Surface,
+    albedo: float,
     gear: GearDrawn,
     altimeter: AltimeterDrawn,
     faults: FaultsDrawn,
@@ -125,9 +126,9 @@ def measure(
     sample = Sample()
     sample.stamp = tick
     if not blind(faults, height):
-        echo = beam_echo(motion, moon, terrain, gear, altimeter.cant)
+        echo = beam_echo(motion, moon, surface, gear, altimeter.cant)
         chances = random.draw(key, tick, random.DETECTION)
-        seen = echo.met and random.uniform(chances) < detection_probability(echo, altimeter, terrain.albedo)
+        seen = echo.met and random.uniform(chances) < detection_probability(echo, altimeter, albedo)
         if seen and not lost(faults, time, random.second_uniform(chances)):
             spread = altimeter.noise + altimeter.noise_growth * echo.range
             value = echo.range * altimeter.scale + altimeter.bias

@@ -80,6 +80,20 @@ class Record:
 
 
 @wp.struct
+class Surface:
+    """The episode's ground, worked out once at its start from the drawn terrain; see terrain.py."""
+
+    rise_x: float  # gradient of the plane through the pad, along x
+    rise_y: float  # along y
+    levelling: float  # [1/m^2] inverse square of the levelling distance
+    relief: float  # [m]
+    wave: float  # [rad/m]
+    phase_x: float  # [rad]
+    phase_y: float  # [rad]
+    top: float  # [m] a height that the ground never exceeds
+
+
+@wp.struct
 class Lander:
     """One row of the batch."""
 
@@ -87,6 +101,7 @@ class Lander:
     rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.accumulate
     belief: Belief
     reading: Reading
+    surface: Surface
     episode: Episode
     record: Record
 
@@ -185,4 +200,4 @@ def _prefixed(prefix: str, views: dict[str, torch.Tensor]) -> dict[str, torch.Te
     return {prefix + name: view for name, view in views.items()}
 
 
-__all__ = ["Belief", "Episode", "Lander", "Motion", "Reading", "Record", "Sample", "State"]
+__all__ = ["Belief", "Episode", "Lander", "Motion", "Reading", "Record", "Sample", "State", "Surface"]

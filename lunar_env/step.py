@@ -31,9 +31,12 @@ from lunar_env.task import (
     potential,
     touchdown_reward,
 )
-from lunar_env.terrain import Terrain
+from lunar_env.terrain import Terrain, surface_of
 
-wp.set_module_options({"enable_backward": False})
+# Of the relaxed float rules only those that keep NaN, infinity and the order of sums: +8 % on CPU, and the compensated
+# sums of dynamics.py stay what they are.
+RELAXED = " -fno-signed-zeros -freciprocal-math -fapprox-func"
+wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": (wp.config.cpu_compiler_flags or "") + RELAXED})
 
 NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
 
@@ -186,7 +189,8 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
     lander.reading.range = world.altimeter.maximum_range
     lander.reading.sample_number = -1
-    height = height_above_ground(lander.motion.position, world.moon.radius, world.terrain, world.gear)
+    lander.surface = surface_of(world.terrain)
+    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
     lander.episode.seed_low = past.seed_low
     lander.episode.seed_high = past.seed_high
     lander.episode.lander = past.lander
@@ -232,10 +236,10 @@ def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Sett
             change = runge_kutta(motion, fed, duration)
             after, rest = accumulate(motion, lander.rest, change)
             fraction = float(1.0)
-            if may_touch(after.position, world.moon.radius, world.terrain, world.gear):
-                if height_above_ground(after.position, world.moon.radius, world.terrain, world.gear) <= 0.0:
+            if may_touch(after.position, world.moon.radius, lander.surface, world.gear):
+                if height_above_ground(after.position, world.moon.radius, lander.surface, world.gear) <= 0.0:
                     after, fraction = fly_to_ground(
-                        motion, lander.rest, after, fed, duration, world.terrain, world.gear
+                        motion, lander.rest, after, fed, duration, lander.surface, world.gear
                     )
                     touched = True
             after.propellant = wp.max(after.propellant, 0.0)
@@ -258,11 +262,14 @@ def sense(
     phase = 0
     if settings.period > 1:
         phase = int(random.uniform(random.draw(key, 0, random.SAMPLE_PHASE)) * float(settings.period))
-    newest = (tick + phase) / settings.period - 1
+    newest = tick - 1
+    if settings.period > 1:
+        newest = (tick + phase) / settings.period - 1
     time = float(tick) * settings.seconds
-    if (tick + phase) % settings.period == 0:
+    if tick + phase == (newest + 1) * settings.period:
         sample = measure(
-            key, tick, time, height, lander.motion, world.moon, world.terrain, world.gear, world.altimeter, world.faults
+            key, tick, time, height, lander.motion, world.moon, lander.surface, world.terrain.albedo, world.gear,
+            world.altimeter, world.faults,
         )
         sample = transport(
             sample, key, tick, time, settings.seconds, settings.jitter, world.altimeter, world.faults
@@ -314,10 +321,10 @@ def decide(tables: Tables, settings: Settings, row: int, lander: Lander, world: 
             forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
             lander, touched = fly_tick(lander, world, forcing, settings)
             lander.episode.tick = lander.episode.tick + 1
-            height = height_above_ground(lander.motion.position, world.moon.radius, world.terrain, world.gear)
+            height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
             lander = sense(tables, settings, row, key, lander, world, height)
             if touched:
-                lander.record = at_touchdown(lander.record, lander.motion, world.moon, world.terrain)
+                lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface)
                 outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
             elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
                 outcome = LOST
@@ -326,7 +333,7 @@ def decide(tables: Tables, settings: Settings, row: int, lander: Lander, world: 
             elif lander.episode.tick >= settings.tick_limit:
                 outcome = OUT_OF_TIME
     if not finite:
-        height = height_above_ground(lander.motion.position, world.moon.radius, world.terrain, world.gear)
+        height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
 
     # Reward: every term by name, summed here and nowhere else.
     worth = potential(height, lander.motion, world.moon, world.reward)

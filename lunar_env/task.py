@@ -8,8 +8,8 @@ import warp as wp
 from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
 from lunar_env.ground import GearDrawn, lateral_velocity
 from lunar_env.quantities import Number, mirrored, number
-from lunar_env.state import Motion, Record
-from lunar_env.terrain import TerrainDrawn, ground_below
+from lunar_env.state import Motion, Record, Surface
+from lunar_env.terrain import shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -59,10 +59,10 @@ class Reward:
     excess: Number = number(0.1, "s/m", "potential per rate of descent above the safe one", low=0.0, high=1e3)
     lateral: Number = number(0.03, "s/m", "potential per lateral speed", low=0.0, high=1e3)
     safe_deceleration: Number = number(1.0, "m/s^2", "safe rate of descent: sqrt(1 + 2 a h)", low=0.01, high=100.0)
-    propellant: Number = number(0.02, "1/kg", "cost of propellant", low=0.0, high=1e3)
+    propellant: Number = number(0.05, "1/kg", "cost of propellant", low=0.0, high=1e3)
     landed: Number = number(10.0, "-", "for a landing", low=0.0, high=1e6)
     soft: Number = number(2.0, "-", "more for a landing, in proportion to how far inside the limits", low=0.0, high=1e6)
-    failed: Number = number(5.0, "-", "cost of any other end but the clock", low=0.0, high=1e6)
+    failed: Number = number(5.0, "-", "cost of any other end but the clock; less for a near miss", low=0.0, high=1e6)
 
 
 LimitsDrawn = mirrored(Limits)
@@ -91,11 +91,11 @@ def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> flo
 
 @wp.func
 def at_touchdown(
-    record: Record, motion: Motion, moon: MoonDrawn, terrain: TerrainDrawn
+    record: Record, motion: Motion, moon: MoonDrawn, surface: Surface
 ) -> Record:
     """Speeds and angles at the moment the ground is met."""
     up = up_at(motion.position, moon.radius)
-    ground = ground_below(motion.position, moon.radius, terrain)
+    ground = shape_below(motion.position, moon.radius, surface)
     record.descent_rate = -wp.dot(motion.velocity, up)
     record.lateral_speed = wp.length(lateral_velocity(motion, moon.radius))
     record.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))
@@ -140,4 +140,11 @@ def touchdown_reward(outcome: int, record: Record, limits: LimitsDrawn, reward: 
     if outcome == LANDED:
         softness = 1.0 - 0.5 * (record.descent_rate / limits.descent_rate + record.lateral_speed / limits.lateral_speed)
         return reward.landed + reward.soft * softness
-    return -reward.failed
+    if outcome == LOST or outcome == INVALID:
+        return -reward.failed
+    # A near miss costs a fifth, ten times the limit costs all: what is learned first is to miss by less.
+    worst = wp.max(
+        wp.max(record.descent_rate / limits.descent_rate, record.lateral_speed / limits.lateral_speed),
+        wp.max(record.tilt / limits.tilt, record.rate / limits.rate),
+    )
+    return -reward.failed * wp.clamp(0.1 * worst, 0.2, 1.0)

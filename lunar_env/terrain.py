@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number
+from lunar_env.state import Surface
 
 wp.set_module_options({"enable_backward": False})
 
@@ -31,39 +32,65 @@ TerrainDrawn = mirrored(Terrain)
 
 
 @wp.func
-def surface(x: float, y: float, terrain: TerrainDrawn) -> wp.vec3:
-    """Height [m] of the ground at site coordinates (x, y) [m], and its gradient along x and y."""
-    distance = (x * x + y * y) / (terrain.levelling * terrain.levelling)
-    near = 1.0 / (1.0 + distance)
-    near_slope = -2.0 * near * near / (terrain.levelling * terrain.levelling)  # d near / d x = near_slope * x
-
+def surface_of(terrain: TerrainDrawn) -> Surface:
+    """What every look at the ground needs, worked out once per episode."""
     rise = wp.tan(terrain.slope)
-    rise_x = rise * wp.cos(terrain.slope_direction)
-    rise_y = rise * wp.sin(terrain.slope_direction)
-    plane = rise_x * x + rise_y * y
-
-    wave = 6.2831853 / terrain.wavelength
-    sin_x = wp.sin(wave * x + terrain.phase_x)
-    cos_x = wp.cos(wave * x + terrain.phase_x)
-    sin_y = wp.sin(wave * y + terrain.phase_y)
-    cos_y = wp.cos(wave * y + terrain.phase_y)
-    rolling = terrain.relief * sin_x * sin_y
-
-    height = near * plane + (1.0 - near) * rolling
-    common = near_slope * (plane - rolling)
-    slope_x = common * x + near * rise_x + (1.0 - near) * terrain.relief * wave * cos_x * sin_y
-    slope_y = common * y + near * rise_y + (1.0 - near) * terrain.relief * wave * sin_x * cos_y
-    return wp.vec3(height, slope_x, slope_y)
+    surface = Surface()
+    surface.rise_x = rise * wp.cos(terrain.slope_direction)
+    surface.rise_y = rise * wp.sin(terrain.slope_direction)
+    surface.levelling = 1.0 / (terrain.levelling * terrain.levelling)
+    surface.relief = terrain.relief
+    surface.wave = 6.2831853 / terrain.wavelength
+    surface.phase_x = terrain.phase_x
+    surface.phase_y = terrain.phase_y
+    # The levelled plane r s / (1 + r^2/L^2) peaks at r = L with half of L s.
+    surface.top = 0.5 * rise * terrain.levelling + terrain.relief
+    return surface
 
 
 @wp.func
-def highest(terrain: TerrainDrawn) -> float:
-    """A height [m] that the ground never exceeds: the levelled plane peaks at half its levelling distance."""
-    return 0.5 * wp.tan(terrain.slope) * terrain.levelling + terrain.relief
+def ground_height(x: float, y: float, surface: Surface) -> float:
+    """Height [m] of the ground at site coordinates (x, y) [m].
+
+    near (s_x x + s_y y) + (1 - near) A sin(k x + p_x) sin(k y + p_y), with near = 1 / (1 + r^2 / L^2).
+    """
+    near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
+    plane = surface.rise_x * x + surface.rise_y * y
+    rolling = float(0.0)
+    if surface.relief > 0.0:
+        sines = wp.sin(surface.wave * x + surface.phase_x) * wp.sin(surface.wave * y + surface.phase_y)
+        rolling = surface.relief * sines
+    return near * plane + (1.0 - near) * rolling
 
 
 @wp.func
-def ground_below(position: wp.vec3, radius: float, terrain: TerrainDrawn) -> wp.vec3:
-    """Height and gradient of the ground on the local vertical of a position."""
+def ground_shape(x: float, y: float, surface: Surface) -> wp.vec3:
+    """Height [m] of the ground at (x, y) and its gradient along x and y."""
+    near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
+    fade = -2.0 * near * near * surface.levelling  # d near / dx = fade x
+    plane = surface.rise_x * x + surface.rise_y * y
+    along_x = surface.wave * x + surface.phase_x
+    along_y = surface.wave * y + surface.phase_y
+    rolling = surface.relief * wp.sin(along_x) * wp.sin(along_y)
+    rolling_x = surface.relief * surface.wave * wp.cos(along_x) * wp.sin(along_y)
+    rolling_y = surface.relief * surface.wave * wp.sin(along_x) * wp.cos(along_y)
+    change = fade * (plane - rolling)
+    return wp.vec3(
+        near * plane + (1.0 - near) * rolling,
+        change * x + near * surface.rise_x + (1.0 - near) * rolling_x,
+        change * y + near * surface.rise_y + (1.0 - near) * rolling_y,
+    )
+
+
+@wp.func
+def height_below(position: wp.vec3, radius: float, surface: Surface) -> float:
+    """Height [m] of the ground on the local vertical of a position."""
     onto_sphere = radius / (radius + position[2])
-    return surface(position[0] * onto_sphere, position[1] * onto_sphere, terrain)
+    return ground_height(position[0] * onto_sphere, position[1] * onto_sphere, surface)
+
+
+@wp.func
+def shape_below(position: wp.vec3, radius: float, surface: Surface) -> wp.vec3:
+    """Height [m] and gradient of the ground on the local vertical of a position."""
+    onto_sphere = radius / (radius + position[2])
+    return ground_shape(position[0] * onto_sphere, position[1] * onto_sphere, surface)

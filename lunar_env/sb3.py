@@ -1,0 +1,162 @@
+"""``LanderVecEnv``: a batch of descents for Stable-Baselines3, with one copy from the device per step."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
+
+from lunar_env.descent import Descent
+from lunar_env.env import (
+    DISCRETE_ACTIONS,
+    FLYING,
+    LANDED,
+    OUT_OF_TIME,
+    RECORD,
+    chosen_scenario,
+    single_spaces,
+)
+from lunar_env.scenario import Scenario
+
+PICTURES = 4  # landers that render() shows
+
+
+class LanderVecEnv(VecEnv):
+    """Many landers that share a scenario, for ``PPO("MlpPolicy", LanderVecEnv("vertical", 256))`` and its like.
+
+    Row i flies lander i of the seed. A lander that is done begins anew in the same step; only then has its
+    info entries: ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (r, l, t, as ``Monitor``
+    writes it, so none is needed), ``is_success``, ``outcome`` and the record that ``LanderEnv`` describes.
+    The others share one empty dict. All landers share their attributes: ``set_attr`` for some of them only is
+    refused, and ``env_method`` calls once.
+
+    Args:
+        scenario: a name from ``lunar_env.scenarios()`` or a ``Scenario``.
+        num_envs: landers in the batch.
+        seed: of the first reset; ``seed()`` sets another for the next one. Later resets go on to new
+        episodes.
+        device: "cpu" or "cuda", of the physics.
+        render_mode: "rgb_array": pictures of the first four landers.
+        control: another control mode.
+        discrete: six actions instead of a box, as in ``LanderEnv``.
+        **changes: of the scenario, such as ``decision_period=0.1``.
+    """
+
+    def __init__(
+        self,
+        scenario: str | Scenario = "resilience",
+        num_envs: int = 1,
+        seed: int = 0,
+        device: str | torch.device = "cpu",
+        render_mode: str | None = None,
+        control: str | None = None,
+        discrete: bool = False,
+        **changes: Any,
+    ) -> None:
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f'render_mode must be None or "rgb_array", got {render_mode!r}')
+        self.scenario = chosen_scenario(scenario, control, changes)
+        self.descent = Descent(self.scenario, num_envs, device, seed, autoreset="same_step")
+        self.render_mode = render_mode
+        self.discrete = discrete
+        super().__init__(num_envs, *single_spaces(self.scenario, discrete))
+        self._next_seed: int | None = seed
+        self._actions = np.zeros((num_envs, self.descent.action_size), dtype=np.float32)
+        self._lengths = np.zeros(num_envs, dtype=np.int64)  # decisions taken in each lander's episode
+        self._starts = np.zeros(num_envs)  # [s] on the clock of the machine
+
+    def reset(self) -> np.ndarray:
+        """Begin all episodes: the first ones of a new seed, or each lander's next. (num_envs, size)."""
+        if any(self._options):
+            raise ValueError(
+                f"reset takes no options, got {self._options[0]}; the scenario says what a descent is like"
+            )
+        observation = self.descent.reset(seed=self._next_seed)
+        self._next_seed = None
+        self._lengths[:] = 0
+        self._starts[:] = time.perf_counter()
+        return observation.cpu().numpy()
+
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        """Set the seed of the next reset; row i flies lander i of it. None draws one."""
+        self._next_seed = int(np.random.randint(2**32, dtype=np.uint32)) if seed is None else int(seed)
+        return [self._next_seed] * self.num_envs
+
+    def step_async(self, actions: np.ndarray) -> None:
+        """Take the actions for ``step_wait``, (num_envs, action size), or (num_envs,) if discrete."""
+        self._actions = DISCRETE_ACTIONS[actions] if self.discrete else actions
+
+    def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
+        """Fly one decision period: observation, reward, done and info of each lander."""
+        told = self.descent.step(torch.as_tensor(self._actions))
+        columns = [told.reward, told.outcome, told.ended["reward"], *(told.ended[name] for name in RECORD)]
+        parts = [told.observation, told.final_observation, torch.stack(columns, dim=1)]
+        observation, final, numbers = np.split(
+            torch.cat(parts, dim=1).cpu().numpy(), np.cumsum([part.shape[1] for part in parts[:-1]]), axis=1
+        )
+        outcome = numbers[:, 1]
+        done = outcome != FLYING
+        self._lengths += 1
+        infos: list[dict[str, Any]] = [{}] * self.num_envs
+        for row in np.flatnonzero(done):
+            infos[row] = {
+                "terminal_observation": final[row].copy(),
+                **self._ended(row, *numbers[row, 1:].tolist()),
+            }
+        if done.any():
+            self._lengths[done] = 0
+            self._starts[done] = time.perf_counter()
+        return np.ascontiguousarray(observation), numbers[:, 0].copy(), done, infos
+
+    def _ended(self, row: int, outcome: float, total: float, *record: float) -> dict[str, Any]:
+        """What SB3 wants to know of an episode that ended, and our record."""
+        elapsed = round(time.perf_counter() - self._starts[row], 6)
+        return {
+            "TimeLimit.truncated": outcome == OUT_OF_TIME,
+            "episode": {"r": total, "l": int(self._lengths[row]), "t": elapsed},
+            "is_success": outcome == LANDED,
+            "outcome": int(outcome),
+            **dict(zip(RECORD, record, strict=True)),
+        }
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def get_images(self) -> Sequence[np.ndarray | None]:
+        """Pictures of the first landers, uint8 (height, width, 3)."""
+        from lunar_env.scene import picture
+
+        return [picture(self.descent, row) for row in range(min(self.num_envs, PICTURES))]
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """The attribute, of this object or its ``descent``, once for each lander asked for."""
+        owner = self if hasattr(self, attr_name) else self.descent
+        return [getattr(owner, attr_name)] * len(self._rows(indices))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of all landers."""
+        if set(self._rows(indices)) != set(range(self.num_envs)):
+            raise ValueError(
+                f"all landers share {attr_name!r}, so it cannot be set for {indices} alone; leave indices out"
+            )
+        setattr(self, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Call a method of this object or its ``descent`` once; its result, for each lander asked for."""
+        owner = self if hasattr(self, method_name) else self.descent
+        return [getattr(owner, method_name)(*method_args, **method_kwargs)] * len(self._rows(indices))
+
+    def env_is_wrapped(self, wrapper_class: type, indices: Any = None) -> list[bool]:
+        """True for ``Monitor``, whose statistics are here already."""
+        return [issubclass(wrapper_class, Monitor)] * len(self._rows(indices))
+
+    def _rows(self, indices: Any) -> list[int]:
+        rows = [int(row) for row in self._get_indices(indices)]
+        if any(not -self.num_envs <= row < self.num_envs for row in rows):
+            raise IndexError(f"indices must be below {self.num_envs}, got {indices}")
+        return rows
