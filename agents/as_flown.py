@@ -11,8 +11,9 @@ from agents.descent_rate import descent_rate_action
 from agents.pilot import require_control
 from lunar_env import Scenario
 
-PLAN_HEIGHT = (0.0, 20.0, 1_000.0, 3_000.0)  # [m]
-PLAN_RATE = (1.5, 17 / 3.6, 120 / 3.6, 300 / 3.6)  # [m/s]; contact speed [P]
+PLAN_HEIGHT = (0.0, 5.0, 20.0, 1_000.0, 3_000.0)  # [m]
+PLAN_RATE = (1.2, 1.2, 17 / 3.6, 120 / 3.6, 300 / 3.6)  # [m/s]; below 5 m: contact speed [P]
+LEAD = 2.0  # [s] the plan is read where the vehicle will be when it has answered: half a decision and the loop's lag
 BRAKING_RATE = 50.0  # [m/s] of descent until most of the lateral speed is gone [C, missions/resilience.py]
 BRAKED = 60.0  # [m/s] of lateral speed below which the plan is followed [P]
 
@@ -45,7 +46,7 @@ class AsFlown:
         reading = self.table.read(observation)
         height = self.filter.update(reading)
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
-        rate = planned_rate(height)
+        rate = planned_rate(height + LEAD * reading["velocity_up"])
         braking = (sideways > BRAKED) & ~self.filter.seen
         rate = torch.where(braking, rate.clamp(max=BRAKING_RATE), rate)
         return descent_rate_action(self.scenario, rate)

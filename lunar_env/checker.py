@@ -76,7 +76,7 @@ def check_repeats(make: Callable[[], VectorEnv], steps: int) -> None:
 def check_keeps_what_it_returned(make: Callable[[], VectorEnv], steps: int) -> None:
     """Nothing that was returned changes afterwards."""
     env = make()
-    kept = [checked_reset(env, seed=5)]
+    kept: list[Any] = [checked_reset(env, seed=5)]
     copies = [copy.deepcopy(kept[0])]
     for action in actions_for(env, min(steps, 20)):
         kept.append(checked_step(env, action))
@@ -229,7 +229,8 @@ def per_row(env: VectorEnv, chosen: np.ndarray, new: Any, old: Any) -> Any:
     pairs = zip(chosen, iterate(env.action_space, new), iterate(env.action_space, old), strict=True)
     mixed = [first if use else second for use, first, second in pairs]
     space = env.single_action_space
-    return concatenate(space, mixed, create_empty_array(space, env.num_envs))
+    empty: Any = create_empty_array(space, env.num_envs)
+    return concatenate(space, mixed, empty)
 
 
 def ended(told: tuple) -> np.ndarray:

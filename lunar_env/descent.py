@@ -15,6 +15,7 @@ from lunar_env.scenario import Scenario, packed
 from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
 from lunar_env.step import Tables, WorldDrawn, advance, reset
 from lunar_env.task import Outcome
+from lunar_env.truth import Truth, tell
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -123,7 +124,7 @@ class Descent:
     def advance(self) -> None:
         """Fly one decision on ``self.actions``, in place and without a copy: for loops that count microseconds."""
         if self.device.type == "cuda":
-            self._launches[0].launch(stream=wp.stream_from_torch(torch.cuda.current_stream(self.device)))
+            self._launches[0].launch(stream=self._stream())
             return
         others = [self._pool.submit(launch.launch) for launch in self._launches[1:]] if self._pool else []
         self._launches[0].launch()
@@ -180,10 +181,9 @@ class Descent:
         else:
             self.state["episode.episode"].add_(mask_tensor.to(torch.int32))
         self._mask.copy_(mask_tensor)
-        device = wp.device_from_torch(self.device)
-        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device)) if device.is_cuda else None
         inputs = [self._tables, self._settings, wp.from_torch(self._mask)]
-        wp.launch(reset, dim=self.num_envs, inputs=inputs, device=device, stream=stream)
+        device = wp.device_from_torch(self.device)
+        wp.launch(reset, dim=self.num_envs, inputs=inputs, device=device, stream=self._stream())
         return self.state.observation.clone()
 
     def snapshot(self) -> dict[str, torch.Tensor]:
@@ -198,15 +198,24 @@ class Descent:
         for name, table in outputs.items():
             table.copy_(snapshot[name])
 
-    def privileged(self) -> torch.Tensor:
-        """(N, 12) the truth for a critic, never for a pilot, scaled to about [-1, 1].
+    def truth(self) -> dict[str, torch.Tensor]:
+        """What really is, by name, each (N,); see ``truth.Truth``. Never for a pilot."""
+        table = torch.zeros(self.num_envs, words(Truth), device=self.device)
+        inputs = [self._tables.landers, self._tables.worlds, self._settings, structs(table, Truth)]
+        wp.launch(tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream())
+        return columns(table, Truth)
 
-        Height above ground, position (3), velocity (3), altitude error of the belief, velocity error (3), and the
+    def privileged(self) -> torch.Tensor:
+        """(N, 14) the truth for a critic, never for a pilot, scaled to about [-1, 1].
+
+        Height above ground, position (3), velocity (3), position error of the belief (3), velocity error (3), and the
         height of the first possible return.
         """
         scenario, state = self.scenario, self.state
+        height = self.truth()["height"][:, None]
         position, error = state["motion.position"], state["belief.position_error"]
         parts = [
+            height / scenario.ceiling,
             position / scenario.ceiling,
             state["motion.velocity"] / scenario.top_speed,
             error / 1_000.0,
@@ -214,6 +223,10 @@ class Descent:
         ]
         latch = state["drawn.faults.late_acquisition.altitude"] * state["drawn.faults.late_acquisition.probability"]
         return torch.cat([*parts, (latch / scenario.ceiling)[:, None]], dim=1)
+
+    def _stream(self) -> Any:
+        """Torch's current stream, so that physics and learning are in order without waiting for each other."""
+        return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
 
     def _checked(self, action: Any) -> torch.Tensor:
         action = torch.as_tensor(action)

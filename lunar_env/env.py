@@ -18,7 +18,7 @@ from lunar_env.task import Outcome
 
 FLYING, LANDED, OUT_OF_TIME = int(Outcome.FLYING), int(Outcome.LANDED), int(Outcome.OUT_OF_TIME)
 
-# The numbers of state.Record that an episode's last info tells; returns are RecordEpisodeStatistics' business.
+# The numbers of state.Record that an episode's last info tells; its return is for RecordEpisodeStatistics.
 RECORD = (
     "descent_rate",
     "lateral_speed",
@@ -234,7 +234,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         )
 
     def render(self) -> np.ndarray | None:
-        """The picture, uint8 (height, width, 3), in mode ``rgb_array``; in mode ``human`` a window shows it."""
+        """The picture, uint8 (height, width, 3), in mode "rgb_array"; in mode "human" a window shows it."""
         if self.render_mode is None:
             gym.logger.warn(
                 'render() draws nothing without a mode; make the environment with render_mode="rgb_array"'

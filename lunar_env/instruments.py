@@ -42,6 +42,7 @@ TEXT: Colour = (222, 225, 230)
 DIM: Colour = (140, 146, 156)
 FAINT: Colour = (58, 63, 72)
 PANEL: Colour = (14, 16, 21)
+GROUND: Colour = (40, 41, 43)
 
 TAPE_WIDTH = 76
 
@@ -50,17 +51,19 @@ TAPE_WIDTH = 76
 def _font(pixels: int) -> pygame.font.Font:
     """The font that comes with pygame: the same letters on every machine."""
     pygame.font.init()
-    return pygame.font.Font(None, pixels)
+    return pygame.font.Font(None, 3 * pixels)
 
 
 @lru_cache(maxsize=512)
 def _lettering(string: str, pixels: int, colour: Colour) -> pygame.Surface:
     """One line of text, kept, since most labels repeat from frame to frame."""
     try:
-        return _font(pixels).render(string, True, colour)
+        large = _font(pixels).render(string, True, colour)
     except pygame.error:  # somebody called pygame.quit(), which kills every font made before it
         _font.cache_clear()
-        return _font(pixels).render(string, True, colour)
+        large = _font(pixels).render(string, True, colour)
+    # small letters snap to whole pixels and stand unevenly; letters made small do not
+    return pygame.transform.smoothscale(large, (large.get_width() // 3, large.get_height() // 3))
 
 
 def write(
@@ -105,7 +108,8 @@ def number(value: float, unit: str = "", decimals: int = 1) -> str:
 
 
 def distance(metres: float) -> str:
-    """A distance with the unit that keeps it short."""
+    """A distance to two digits, with the unit that keeps it short."""
+    metres = float(f"{metres:.2g}")
     return f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
 
 
@@ -130,46 +134,52 @@ def draw_strip(surface: pygame.Surface, scene: Scene, ground_y: float, scale: fl
 
 def _draw_tape(surface: pygame.Surface, scene: Scene, ground_y: float, scale: float, unit: float) -> None:
     width, height = surface.get_size()
-    pygame.draw.rect(surface, (30, 31, 34), (0, ground_y, width, height))
+    pygame.draw.rect(surface, GROUND, (0, ground_y, width, height))
     stroke(surface, DIM, (0, ground_y), (width, ground_y), 1)
+    true_y = ground_y - scene.altitude * scale  # may be nan
     step = round_length(110 * unit / scale)
-    for i in range(int(ground_y / (step * scale)) + 1):
+    for i in range(int(max(ground_y, 0) / (step * scale)) + 1):
         y = ground_y - i * step * scale
-        stroke(surface, FAINT, (0, y), (width * 0.16, y), 1)
-        stroke(surface, FAINT, (width * 0.84, y), (width, y), 1)
-        if y > 20 * unit:
-            write(surface, distance(i * step), (width / 2, y), 18 * unit, DIM, "center")
+        stroke(surface, FAINT, (0, y), (width * 0.14, y), 1)
+        stroke(surface, FAINT, (width * 0.86, y), (width, y), 1)
+        if i > 0 and y > 20 * unit and not abs(y - true_y) < 11 * unit:
+            write(surface, distance(i * step), (width / 2, y), 19 * unit, DIM, "center")
+    write(surface, "0 m", (width / 2, ground_y + 14 * unit), 19 * unit, DIM, "center")
     _draw_marks(surface, scene, ground_y, scale, unit)
 
 
 def _draw_marks(surface: pygame.Surface, scene: Scene, ground_y: float, scale: float, unit: float) -> None:
     """TRUE is a line across, MEASURED points from the left, BELIEVED from the right: none hides another."""
     width, height = surface.get_size()
-    reach, half = 20 * unit, 9 * unit
-
-    def level(altitude: float) -> float:  # a mark off the scale waits at the edge
-        return min(max(ground_y - altitude * scale, half), height - half)
-
     if math.isfinite(scene.altitude):
-        y = level(scene.altitude)
+        y = min(max(ground_y - scene.altitude * scale, 2 * unit), height - 2 * unit)
         stroke(surface, TRUE, (0, y), (width, y), 3 * unit)
     if math.isfinite(scene.measured_altitude):
-        y = level(scene.measured_altitude)
-        arrow = [(0, y - half), (reach, y), (0, y + half)]
+        mark = _mark(ground_y - scene.measured_altitude * scale, 0, 1, height, unit)
         if scene.beam:
-            polygon(surface, MEASURED, arrow)
+            polygon(surface, MEASURED, mark)
         else:  # hollow: this was said some time ago
-            pygame.draw.aalines(surface, MEASURED, True, arrow)
+            pygame.draw.aalines(surface, MEASURED, True, mark)
     if math.isfinite(scene.believed_altitude):
-        y = level(scene.believed_altitude)
-        polygon(surface, BELIEVED, [(width, y - half), (width - reach, y), (width, y + half)])
+        polygon(surface, BELIEVED, _mark(ground_y - scene.believed_altitude * scale, width, -1, height, unit))
+
+
+def _mark(y: float, edge: float, inward: int, height: float, unit: float) -> list[tuple[float, float]]:
+    """A triangle that points inward from the `edge` at `y`, or beyond the tape if `y` is not on it."""
+    half, reach = 9 * unit, 20 * unit
+    for end, beyond in ((0.0, y < 0), (height, y > height)):
+        if beyond:
+            base = end + math.copysign(1.6 * half, height / 2 - end)
+            middle = edge + inward * (half + 3 * unit)
+            return [(middle - half, base), (middle, end), (middle + half, base)]
+    return [(edge, y - half), (edge + inward * reach, y), (edge, y + half)]
 
 
 def _draw_clock(panel: pygame.Surface, scene: Scene, unit: float) -> float:
     left = 16 * unit
-    write(panel, scene.scenario, (left, 18 * unit), 20 * unit, DIM)
-    write(panel, number(scene.time, " s"), (left, 38 * unit), 34 * unit)
-    return 84 * unit
+    write(panel, scene.scenario, (left, 20 * unit), 22 * unit, DIM)
+    write(panel, f"{scene.time:.1f} s", (left, 42 * unit), 38 * unit)
+    return 96 * unit
 
 
 def _draw_altitudes(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> float:
@@ -187,13 +197,13 @@ def _draw_altitudes(panel: pygame.Surface, scene: Scene, y: float, unit: float) 
         ("BELIEVED", number(scene.believed_altitude, " m"), "", BELIEVED),
     )
     for label, value, remark, colour in rows:
-        pygame.draw.rect(panel, colour, (0, y, 5 * unit, 50 * unit))
-        write(panel, label, (16 * unit, y), 18 * unit, DIM)
-        write(panel, value, (16 * unit, y + 16 * unit), 42 * unit, colour)
-        if remark:
-            write(panel, remark, (16 * unit, y + 50 * unit), 18 * unit, DIM)
-        y += (92 if remark else 70) * unit
-    return y
+        tall = 80 if remark else 56
+        pygame.draw.rect(panel, colour, (0, y, 5 * unit, tall * unit))
+        write(panel, label, (16 * unit, y), 19 * unit, DIM)
+        write(panel, value, (16 * unit, y + 19 * unit), 46 * unit, colour)
+        write(panel, remark, (16 * unit, y + 60 * unit), 20 * unit, DIM)
+        y += (tall + 22) * unit
+    return y + 12 * unit
 
 
 def _draw_motion(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> None:
@@ -204,15 +214,44 @@ def _draw_motion(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> 
         ("TILT", number(math.degrees(scene.tilt), "°")),
     )
     for label, value in rows:
-        write(panel, label, (left, y), 18 * unit, DIM, "midleft")
-        write(panel, value, (right, y), 26 * unit, TEXT, "midright")
-        y += 30 * unit
-    y += 6 * unit
+        write(panel, label, (left, y), 19 * unit, DIM, "midleft")
+        write(panel, value, (right, y), 27 * unit, TEXT, "midright")
+        y += 32 * unit
+    y += 8 * unit
     for label, fraction in (("THROTTLE", scene.throttle), ("PROPELLANT", scene.propellant_fraction)):
-        write(panel, label, (left, y), 18 * unit, DIM, "midleft")
-        write(panel, number(100 * fraction, " %", 0), (right, y), 22 * unit, TEXT, "midright")
-        bar = pygame.Rect(left, y + 12 * unit, right - left, 10 * unit)
+        write(panel, label, (left, y), 19 * unit, DIM, "midleft")
+        write(panel, number(100 * fraction, " %", 0), (right, y), 24 * unit, TEXT, "midright")
+        bar = pygame.Rect(left, y + 13 * unit, right - left, 11 * unit)
         pygame.draw.rect(panel, FAINT, bar)
         filled = min(max(fraction, 0.0), 1.0) if math.isfinite(fraction) else 0.0
         pygame.draw.rect(panel, TEXT, (bar.x, bar.y, round(bar.width * filled), bar.height))
-        y += 44 * unit
+        y += 46 * unit
+
+
+def draw_scale(view: pygame.Surface, scale: float, magnification: float, unit: float) -> None:
+    """The scale bar in the corner of the picture, and how much too large the lander is drawn."""
+    length = round_length(150 * unit / scale)
+    left, y = 16 * unit, view.get_height() - 18 * unit
+    right = left + length * scale
+    for x in (left, right):
+        stroke(view, TEXT, (x, y - 5 * unit), (x, y + 5 * unit), 2 * unit)
+    stroke(view, TEXT, (left, y), (right, y), 2 * unit)
+    label = distance(length)
+    if magnification > 1.05:
+        label += f"   (lander × {number(magnification, decimals=0 if magnification >= 10 else 1)})"
+    write(view, label, (right + 10 * unit, y), 20 * unit, TEXT, "midleft")
+
+
+def draw_outcome(view: pygame.Surface, outcome: str, unit: float) -> None:
+    """The banner over the picture that says how the descent ended."""
+    width, height = view.get_size()
+    band = pygame.Surface((width, round(76 * unit)), 0, 32)
+    band.fill(PANEL)
+    band.set_alpha(215)
+    top = round(height * 0.41)
+    view.blit(band, (0, top))
+    colour = GOOD if outcome == "landed" else BAD
+    pygame.draw.rect(view, colour, (0, top, 10 * unit, band.get_height()))
+    words = outcome.replace("_", " ").upper()
+    size = min(60.0, 900.0 / max(len(words), 1))  # a long word must fit as well
+    write(view, words, (width / 2, top + band.get_height() / 2), size * unit, colour, "center")

@@ -22,7 +22,13 @@ from lunar_env.instruments import polygon, pygame, stroke, write
 
 GROUND_LINE = 0.86  # where the ground stands in the picture, as a fraction of its height
 STRIP_SHARE = 0.32  # the instruments' share of the frame's width
-SMALLEST_LANDER = 34  # [px at 600 px frame height], the size of the enlarged symbol
+SMALLEST_LANDER = 38  # [px at 600 px frame height], the size of the enlarged symbol
+
+GROUNDED = ("landed", "crashed", "tipped_over", "out_of_propellant")  # engine off, no way to go
+WRECKED = ("crashed", "out_of_propellant")
+
+METAL = ((222, 225, 230), (150, 155, 164), (96, 102, 114))  # in the light, in the shade, dark parts
+CHARRED = ((104, 96, 92), (66, 60, 58), (130, 62, 28))
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,19 @@ class Scene:
 
 @dataclass(frozen=True)
 class Camera:
-    """Where the picture looks: `scale` [px/m], and the pixel of the point (0, 0) = pad, pad level."""
+    """Where the picture looks, and the ground it sees there."""
 
-    scale: float
-    origin_x: float
-    origin_y: float
+    scale: float  # [px/m]
+    origin: np.ndarray  # [px] where the pad would be if its ground were at height 0
+    downrange: np.ndarray  # [m] of the ground profile, a little beyond both edges of the picture
+    heights: np.ndarray  # [m] of the ground there
+    below: float  # [m] height of the ground below the lander
+    pad: float  # [m] height of the ground at the pad
 
     def at(self, downrange: np.ndarray | float, height: np.ndarray | float) -> np.ndarray:
         """World [m] to screen [px]; held within what SDL's integers can take."""
-        x = self.origin_x + np.asarray(downrange) * self.scale
-        y = self.origin_y - np.asarray(height) * self.scale
-        return np.clip(np.stack([x, y], axis=-1), -20_000.0, 20_000.0)
+        place = np.stack([np.asarray(downrange), -np.asarray(height)], axis=-1) * self.scale
+        return np.clip(self.origin + place, -20_000.0, 20_000.0)
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,11 @@ class Symbol:
         """(across, along) in half-widths and heights -> screen [px]."""
         across, along = np.array(points).T
         sideways = np.array([-self.axis[1], self.axis[0]])
-        return self.foot + np.outer(across * self.half_width, sideways) + np.outer(along * self.height, self.axis)
+        return (
+            self.foot
+            + np.outer(across * self.half_width, sideways)
+            + np.outer(along * self.height, self.axis)
+        )
 
 
 def draw(scene: Scene, size: tuple[int, int] = (800, 600)) -> np.ndarray:
@@ -90,17 +102,20 @@ def draw(scene: Scene, size: tuple[int, int] = (800, 600)) -> np.ndarray:
     view = frame.subsurface((0, 0, width - strip_width, height))
     strip = frame.subsurface((width - strip_width, 0, strip_width, height))
     known = _without_nan(scene)
-    camera, ground_y = _aim(known, *view.get_size())
-    view.blit(_sky(view.get_size()), (0, 0))
-    downrange, heights = _draw_ground(view, known, camera)
-    _draw_pad(view, known, camera, unit)
+    camera = _aim(known, *view.get_size())
     symbol, magnification = _symbol(known, camera, unit)
-    _draw_beam(view, known, camera, symbol, downrange, heights, unit)
-    _draw_plume(view, known, symbol)
-    _draw_lander(view, symbol, charred=scene.outcome == "crashed")
-    _draw_velocity(view, known, symbol, unit)
-    _draw_scale(view, camera, magnification, unit)
-    _draw_outcome(view, scene.outcome, unit)
+    view.blit(_sky(view.get_size()), (0, 0))
+    _draw_ground(view, camera)
+    _draw_pad(view, known, camera, unit)
+    if scene.outcome not in GROUNDED:
+        _draw_plume(view, known.throttle, symbol)
+        _draw_velocity(view, known, symbol, unit)
+    _draw_beam(view, scene.beam, camera, symbol, unit)
+    _draw_lander(view, symbol, charred=scene.outcome in WRECKED)
+    panel.draw_scale(view, camera.scale, magnification, unit)
+    if scene.outcome != "flying":
+        panel.draw_outcome(view, scene.outcome, unit)
+    ground_y = float(camera.at(known.downrange, camera.below)[1])
     panel.draw_strip(strip, scene, ground_y, camera.scale, unit)
     return np.frombuffer(bytearray(pygame.image.tobytes(frame, "RGB")), np.uint8).reshape(height, width, 3)
 
@@ -109,152 +124,139 @@ def _without_nan(scene: Scene) -> Scene:
     """A scene that can be drawn: what is not known is drawn as zero, and the instruments show a dash."""
     numbers = {f.name: getattr(scene, f.name) for f in fields(scene) if f.type == "float"}
     broken = {name: 0.0 for name, value in numbers.items() if not math.isfinite(value)}
-    velocity = tuple(v if math.isfinite(v) else 0.0 for v in scene.velocity)
-    return replace(scene, velocity=velocity, **broken)
+    forward, up = (v if math.isfinite(v) else 0.0 for v in scene.velocity)
+    return replace(scene, velocity=(forward, up), **broken)
 
 
-def _aim(scene: Scene, width: int, height: int) -> tuple[Camera, float]:
-    """The camera for a scene, and the screen height of the ground below the lander."""
+def _aim(scene: Scene, width: int, height: int) -> Camera:
+    """Point the camera at a scene; the zoom follows from the altitude alone."""
     zoom = math.log2(max(scene.altitude, 0.0) + 6.0)
     step = math.floor(zoom)
     passage = min(max((zoom - step - 0.35) / 0.65, 0.0), 1.0)
     # 1.87 keeps the lander below 0.7 of the picture above ground, whatever the phase of the step
     shown = 1.87 * 2.0 ** (step + passage * passage * (3.0 - 2.0 * passage))
     scale = height / shown
-    shown_across = width / scale
+    across = width / scale
     # look ahead towards the pad, and end up with the lander in the middle
-    middle = scene.downrange - 0.2 * shown_across * math.tanh(scene.downrange / (0.6 * shown_across))
-    below = _heights(scene, np.array([scene.downrange]))[0]
-    around = _heights(scene, np.linspace(middle - shown_across / 2, middle + shown_across / 2, 24)).mean()
+    middle = scene.downrange - 0.2 * across * math.tanh(scene.downrange / (0.6 * across))
+    downrange = middle + 0.51 * across * np.linspace(-1.0, 1.0, 140)
+    # asked once a frame: the ground may be costly to look up
+    looked_up = scene.ground(np.concatenate([downrange, [scene.downrange, 0.0]]))
+    *profile, below, pad = np.nan_to_num(np.asarray(looked_up, dtype=float))
+    heights = np.array(profile)
     # the mean ground moves less than the ground below, but must not carry the lander out of the picture
-    level = below + min(max(around - below, -0.06 * shown), 0.06 * shown)
-    camera = Camera(scale, width / 2 - middle * scale, height * GROUND_LINE + level * scale)
-    return camera, float(camera.at(scene.downrange, below)[1])
-
-
-def _heights(scene: Scene, downrange: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(np.asarray(scene.ground(downrange), dtype=float))
-
-
-@lru_cache(maxsize=8)
-def _sky(size: tuple[int, int]) -> pygame.Surface:
-    """Black, with the same stars every time; they are too far away to move."""
-    sky = pygame.Surface(size, 0, 32)
-    stars = np.random.default_rng(1969)
-    for x, y, magnitude in stars.random((70, 3)):
-        brightness = int(50 + 150 * magnitude**4)
-        radius = 1.6 if magnitude > 0.93 else 0.8
-        pygame.draw.circle(sky, (brightness, brightness, brightness), (x * size[0], y * size[1]), radius)
-    return sky
-
-
-def _draw_ground(view: pygame.Surface, scene: Scene, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Regolith with a sunlit edge; returns the profile drawn, downrange and height [m]."""
-    width, height = view.get_size()
-    columns = np.linspace(-4.0, width + 4.0, 140)
-    downrange = (columns - camera.origin_x) / camera.scale
-    heights = _heights(scene, downrange)
-    edge = camera.at(downrange, heights)
-    for depth, grey in ((0.0, 104), (0.012, 86), (0.04, 72), (0.09, 60)):
-        top = edge + (0.0, depth * height)
-        polygon(view, (grey, grey, grey - 2), np.vstack([top, [(width + 4, height + 4), (-4, height + 4)]]))
-    pygame.draw.aalines(view, (190, 190, 184), False, edge)
-    return downrange, heights
-
-
-def _draw_pad(view: pygame.Surface, scene: Scene, camera: Camera, unit: float) -> None:
-    width = view.get_width()
-    x, y = camera.at(0.0, _heights(scene, np.zeros(1))[0])
-    if 0 <= x <= width:
-        for side in (-1, 1):
-            post = (x + side * 13 * unit, y)
-            stroke(view, panel.TEXT, post, (post[0], y - 12 * unit), 2 * unit)
-        stroke(view, panel.GOOD, (x - 13 * unit, y), (x + 13 * unit, y), 4 * unit)
-        write(view, "PAD", (x, y + 8 * unit), 18 * unit, panel.TEXT, "midtop")
-        return
-    side = 1 if x > width else -1
-    tip = (width - 12 * unit, 0.0) if side > 0 else (12 * unit, 0.0)
-    y = view.get_height() * 0.93
-    back = tip[0] - side * 12 * unit
-    polygon(view, panel.GOOD, [(tip[0], y), (back, y - 7 * unit), (back, y + 7 * unit)])
-    away = panel.number(abs(scene.downrange) / 1000, " km")
-    anchor = "midright" if side > 0 else "midleft"
-    write(view, f"PAD {away}", (back - side * 8 * unit, y), 20 * unit, panel.TEXT, anchor)
+    level = below + min(max(heights.mean() - below, -0.06 * shown), 0.06 * shown)
+    origin = np.array([width / 2 - middle * scale, height * GROUND_LINE + level * scale])
+    return Camera(scale, origin, downrange, heights, below, pad)
 
 
 def _symbol(scene: Scene, camera: Camera, unit: float) -> tuple[Symbol, float]:
     """Where and how large the lander is drawn, and how many times larger than it is."""
     magnification = max(SMALLEST_LANDER * unit / (scene.body_height * camera.scale), 1.0)
     enlarged = camera.scale * magnification
-    below = _heights(scene, np.array([scene.downrange]))[0]
-    # the enlarged symbol turns about its own centre and grows upwards from the footpads, never into the ground
-    centre = camera.at(scene.downrange, below + scene.altitude) - (0.0, scene.ground_clearance * enlarged)
-    axis = np.array([math.sin(scene.tilt), -math.cos(scene.tilt)])
-    foot = centre - axis * scene.ground_clearance * enlarged
     clearance = scene.ground_clearance * enlarged
-    return Symbol(foot, axis, scene.body_height * enlarged, scene.foot_span * enlarged, clearance), magnification
+    # the enlarged symbol turns about its own centre and grows upwards from the footpads, never into the ground
+    centre = camera.at(scene.downrange, camera.below + scene.altitude) - (0.0, clearance)
+    axis = np.array([math.sin(scene.tilt), -math.cos(scene.tilt)])
+    foot = centre - axis * clearance
+    return Symbol(
+        foot, axis, scene.body_height * enlarged, scene.foot_span * enlarged, clearance
+    ), magnification
 
 
-def _draw_beam(
-    view: pygame.Surface,
-    scene: Scene,
-    camera: Camera,
-    symbol: Symbol,
-    downrange: np.ndarray,
-    heights: np.ndarray,
-    unit: float,
-) -> None:
+@lru_cache(maxsize=8)
+def _sky(size: tuple[int, int]) -> pygame.Surface:
+    """Black, with the same stars every time; they are too far away to move."""
+    sky = pygame.Surface(size, 0, 32)
+    for x, y, magnitude in np.random.default_rng(1969).random((60, 3)):
+        grey = int(70 + 160 * magnitude**3)
+        side = 2 if magnitude > 0.8 else 1
+        sky.fill((grey, grey, grey), (x * size[0], y * size[1], side, side))
+    return sky
+
+
+def _draw_ground(view: pygame.Surface, camera: Camera) -> None:
+    """Regolith: bright along the edge where it faces the Sun, on the left, and darker with depth."""
+    width, height = view.get_size()
+    x, y = camera.at(camera.downrange, camera.heights).T
+    edge = np.interp(np.arange(width) + 0.5, x, y).astype(np.float32)
+    top = int(min(max(edge.min() - 1.0, 0.0), height - 1))
+    depth = np.arange(top, height, dtype=np.float32) + 0.5 - edge[:, None]
+    cover = np.clip(depth + 0.5, 0.0, 1.0)  # of each pixel: the edge is smooth
+    sunlit = 1.0 - 0.45 * np.tanh(2.0 * np.gradient(edge))
+    rim = 55.0 * np.clip(1.0 - depth / 2.0, 0.0, 1.0)
+    grey = cover * (62.0 + sunlit[:, None] * (58.0 * np.exp(np.maximum(depth, 0.0) / (-0.05 * height)) + rim))
+    pixels = pygame.surfarray.pixels3d(view)[:, top:]
+    np.copyto(pixels, grey[..., None].astype(np.uint8), where=cover[..., None] > 0.0)
+
+
+def _draw_pad(view: pygame.Surface, scene: Scene, camera: Camera, unit: float) -> None:
+    """Two posts on the ground, or an arrow towards a pad that is out of the picture."""
+    width = view.get_width()
+    x, y = camera.at(0.0, camera.pad)
+    half = max(14 * unit, 1.5 * camera.scale)
+    if 0 <= x <= width:
+        for post in (x - half, x + half):
+            stroke(view, panel.GOOD, (post, y), (post, y - 14 * unit), 3 * unit)
+        stroke(view, panel.GOOD, (x - half, y), (x + half, y), 4 * unit)
+        write(view, "PAD", (x, y + 9 * unit), 19 * unit, panel.TEXT, "midtop")
+        return
+    y, side = view.get_height() * 0.92, 1 if x > width else -1
+    tip = width - 14 * unit if side > 0 else 14 * unit
+    back = tip - side * 13 * unit
+    polygon(view, panel.GOOD, [(tip, y), (back, y - 8 * unit), (back, y + 8 * unit)])
+    label = f"PAD {panel.distance(abs(scene.downrange))}"
+    write(
+        view, label, (back - side * 8 * unit, y), 20 * unit, panel.TEXT, "midright" if side > 0 else "midleft"
+    )
+
+
+def _draw_plume(view: pygame.Surface, throttle: float, symbol: Symbol) -> None:
+    """A plume as long as the throttle says; added to the picture as light is."""
+    if throttle <= 0.0:
+        return
+    length = 0.2 + 1.5 * min(throttle, 1.0)  # in heights of the lander
+    reach = 2 * math.ceil(0.5 * (length + 0.5) * symbol.height)
+    bell = symbol.at([(0.0, 0.08)])[0]
+    # drawn at half size and blown up: the blur is the glow
+    glow = pygame.Surface((reach, reach), 0, 32)
+    along = np.linspace(0.0, 1.0, 12)
+    swell = np.sqrt(along) * (1.0 - along) ** 0.7
+    for heat in np.linspace(0.0, 1.0, 9):
+        half, far = (
+            0.3 * (1.0 - along) + (1.1 - 0.9 * heat) * swell,
+            0.08 - length * (1.0 - 0.55 * heat) * along,
+        )
+        outline = [*zip(half, far, strict=True), *zip(-half[::-1], far[::-1], strict=True)]
+        colour = (10 + 245 * heat**1.6, 16 + 232 * heat**1.3, 44 + 190 * heat)
+        pygame.draw.polygon(glow, colour, (symbol.at(outline) - bell + reach) / 2)
+    glow = pygame.transform.smoothscale(glow, (2 * reach, 2 * reach))
+    view.blit(glow, np.round(bell - reach), special_flags=pygame.BLEND_RGB_ADD)
+
+
+def _draw_beam(view: pygame.Surface, valid: bool, camera: Camera, symbol: Symbol, unit: float) -> None:
     """The altimeter looks down the body axis: bright while it answers, dashed and dim while it is silent."""
     start = symbol.at([(0.0, 0.12)])[0]
-    reach = np.linspace(0.0, 1.0, 400)[:, None] * math.hypot(*view.get_size())
-    path = start - reach * symbol.axis
-    ground = np.interp((path[:, 0] - camera.origin_x) / camera.scale, downrange, heights)
-    struck = np.flatnonzero(path[:, 1] >= camera.origin_y - ground * camera.scale)
+    path = start - np.linspace(0.0, 1.0, 400)[:, None] * math.hypot(*view.get_size()) * symbol.axis
+    edge_x, edge_y = camera.at(camera.downrange, camera.heights).T
+    struck = np.flatnonzero(path[:, 1] >= np.interp(path[:, 0], edge_x, edge_y))
     end = path[struck[0]] if struck.size else path[-1]
-    if scene.beam:
-        stroke(view, panel.MEASURED, start, end, 2 * unit)
+    if valid:
+        stroke(view, panel.MEASURED, start, end, 2.5 * unit)
         if struck.size:
-            pygame.draw.circle(view, panel.MEASURED, end, 4 * unit)
+            pygame.draw.aacircle(view, panel.MEASURED, end, 5 * unit)
         return
+    dim = (140, 98, 24)
     length = float(np.linalg.norm(end - start))
-    dim = tuple(c // 2 for c in panel.MEASURED)
     for near in np.arange(0.0, length, 14 * unit):
         far = min(near + 6 * unit, length)
-        stroke(view, dim, start - near * symbol.axis, start - far * symbol.axis, 1)
-
-
-def _draw_plume(view: pygame.Surface, scene: Scene, symbol: Symbol) -> None:
-    """A plume as long as the throttle says; added to the picture as light is."""
-    throttle = min(max(scene.throttle, 0.0), 1.0)
-    if throttle == 0.0:
-        return
-    # drawn at a third of the size and blown up: the blur is the glow
-    length = symbol.height * (0.25 + 1.35 * throttle)
-    reach = math.ceil(length + symbol.height)
-    origin = symbol.at([(0.0, 0.08)])[0]
-    glow = pygame.Surface((2 * reach // 3 + 1, 2 * reach // 3 + 1), 0, 32)
-    for share, spread, colour in (
-        (1.0, 0.62, (26, 40, 84)),
-        (0.8, 0.45, (64, 84, 140)),
-        (0.55, 0.30, (150, 160, 190)),
-        (0.3, 0.2, (255, 250, 235)),
-    ):
-        far = share * length / symbol.height
-        outline = [(-0.16, 0.08), (-spread, 0.08 - 0.7 * far), (0.0, 0.08 - far), (spread, 0.08 - 0.7 * far)]
-        points = symbol.at([*outline, (0.16, 0.08)])
-        pygame.draw.polygon(glow, colour, (points - origin + reach) / 3)
-    glow = pygame.transform.smoothscale(glow, (2 * reach, 2 * reach))
-    view.blit(glow, np.round(origin - reach), special_flags=pygame.BLEND_RGB_ADD)
+        stroke(view, dim, start - near * symbol.axis, start - far * symbol.axis, 2 * unit)
 
 
 def _draw_lander(view: pygame.Surface, symbol: Symbol, charred: bool) -> None:
-    """Legs, engine bell, skirt, body and deck; the Sun stands to the left of the body."""
-    bright, shade, dark = ((92, 84, 80), (58, 52, 50), (120, 60, 30)) if charred else (
-        (222, 225, 230),
-        (150, 155, 164),
-        (96, 102, 114),
-    )
-    limb = max(symbol.height / 42, 1.0)
+    """Legs, engine bell, body, belt and deck; the Sun stands on the left."""
+    bright, shade, dark = CHARRED if charred else METAL
+    limb = max(symbol.height / 42, 1.6)
     for side in (-1, 1):
         hip, knee, pad = symbol.at([(0.6 * side, 0.42), (0.3 * side, 0.2), (0.97 * side, 0.02)])
         stroke(view, bright, hip, pad, limb)
@@ -281,37 +283,13 @@ def _draw_velocity(view: pygame.Surface, scene: Scene, symbol: Symbol, unit: flo
     stroke(view, panel.TEXT, start, end, 2 * unit)
     head = end - along * 10 * unit
     polygon(view, panel.TEXT, [end + along * 3 * unit, head + across * 5 * unit, head - across * 5 * unit])
-    label = end + along * 16 * unit
-    anchor = "midleft" if along[0] > 0.3 else "midright" if along[0] < -0.3 else "midtop" if along[1] > 0 else "midbottom"
-    write(view, panel.number(speed, " m/s"), tuple(label), 20 * unit, panel.TEXT, anchor)
-
-
-def _draw_scale(view: pygame.Surface, camera: Camera, magnification: float, unit: float) -> None:
-    length = panel.round_length(150 * unit / camera.scale)
-    left, y = 16 * unit, view.get_height() - 16 * unit
-    right = left + length * camera.scale
-    for x in (left, right):
-        stroke(view, panel.TEXT, (x, y - 5 * unit), (x, y + 5 * unit), 2 * unit)
-    stroke(view, panel.TEXT, (left, y), (right, y), 2 * unit)
-    label = panel.distance(length)
-    if magnification > 1.05:
-        label += f"   (lander x {panel.number(magnification, decimals=0 if magnification >= 10 else 1)})"
-    write(view, label, (right + 10 * unit, y), 20 * unit, panel.TEXT, "midleft")
-
-
-def _draw_outcome(view: pygame.Surface, outcome: str, unit: float) -> None:
-    if outcome == "flying":
-        return
-    width, height = view.get_size()
-    band = pygame.Surface((width, round(76 * unit)), 0, 32)
-    band.fill(panel.PANEL)
-    band.set_alpha(215)
-    top = round(height * 0.41)
-    view.blit(band, (0, top))
-    colour = panel.GOOD if outcome == "landed" else panel.BAD
-    pygame.draw.rect(view, colour, (0, top, 10 * unit, band.get_height()))
-    words = outcome.replace("_", " ").upper()
-    write(view, words, (width / 2, top + 38 * unit), 60 * unit, colour, "center")
+    # the label stands beside the tip, on the side where the beam is not
+    leans = np.dot(across, symbol.axis)
+    side = math.copysign(1.0, along[0] if abs(along[0]) > 0.5 else leans * along[1])
+    label = (end[0] + side * 14 * unit, end[1])
+    write(
+        view, panel.number(speed, " m/s"), label, 21 * unit, panel.TEXT, "midleft" if side > 0 else "midright"
+    )
 
 
 class Window:
@@ -332,7 +310,11 @@ class Window:
         if self.dismissed:
             return
         size = (frame.shape[1], frame.shape[0])
-        if self._screen is None or self._screen is not pygame.display.get_surface() or self._screen.get_size() != size:
+        if (
+            self._screen is None
+            or self._screen is not pygame.display.get_surface()
+            or self._screen.get_size() != size
+        ):
             pygame.display.init()
             self._screen = pygame.display.set_mode(size)
             pygame.display.set_caption(self.title)

@@ -25,7 +25,7 @@ PICTURES = 4  # landers that render() shows
 
 
 class LanderVecEnv(VecEnv):
-    """Many landers that share a scenario, for ``PPO("MlpPolicy", LanderVecEnv("vertical", 256))`` and its like.
+    """Many landers that share a scenario, as in ``PPO("MlpPolicy", LanderVecEnv("vertical", 256))``.
 
     Row i flies lander i of the seed. A lander that is done begins anew in the same step; only then has its
     info entries: ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (r, l, t, as ``Monitor``
@@ -101,7 +101,7 @@ class LanderVecEnv(VecEnv):
         done = outcome != FLYING
         self._lengths += 1
         infos: list[dict[str, Any]] = [{}] * self.num_envs
-        for row in np.flatnonzero(done):
+        for row in np.flatnonzero(done).tolist():
             infos[row] = {
                 "terminal_observation": final[row].copy(),
                 **self._ended(row, *numbers[row, 1:].tolist()),

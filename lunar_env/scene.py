@@ -113,10 +113,8 @@ def ground_profile(lander: torch.Tensor, y: float) -> Callable[[np.ndarray], np.
     def ground(downrange: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(downrange, dtype=np.float32)
         height = np.empty_like(x)
-        arrays = [wp.array(values.ravel(), dtype=float, device="cpu", copy=False) for values in (x, height)]
-        wp.launch(
-            profile, dim=x.size, inputs=[structs(lander, Lander), arrays[0], y, arrays[1]], device="cpu"
-        )
+        wp_x, wp_height = (wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height))
+        wp.launch(profile, dim=x.size, inputs=[structs(lander, Lander), wp_x, y, wp_height], device="cpu")
         return height
 
     return ground

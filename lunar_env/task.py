@@ -55,11 +55,11 @@ class Reward:
     what the height allows, and lateral speed all count against it.
     """
 
-    height: Number = number(0.5, "1/km", "potential per height", low=0.0, high=1e3)
+    height: Number = number(2.0, "1/km", "potential per height", low=0.0, high=1e3)
     excess: Number = number(0.1, "s/m", "potential per rate of descent above the safe one", low=0.0, high=1e3)
     lateral: Number = number(0.03, "s/m", "potential per lateral speed", low=0.0, high=1e3)
     safe_deceleration: Number = number(1.0, "m/s^2", "safe rate of descent: sqrt(1 + 2 a h)", low=0.01, high=100.0)
-    propellant: Number = number(0.05, "1/kg", "cost of propellant", low=0.0, high=1e3)
+    propellant: Number = number(0.1, "1/kg", "cost of propellant", low=0.0, high=1e3)
     landed: Number = number(10.0, "-", "for a landing", low=0.0, high=1e6)
     soft: Number = number(2.0, "-", "more for a landing, in proportion to how far inside the limits", low=0.0, high=1e6)
     failed: Number = number(5.0, "-", "cost of any other end but the clock; less for a near miss", low=0.0, high=1e6)

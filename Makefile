@@ -1,0 +1,68 @@
+# From a fresh clone, `make land` and `make test` each need nothing but Python 3.11 or newer.
+#
+#   make land    install, train on configs/resilience.toml, evaluate, write report.html
+#   make test    install, then all tests but the slow ones
+#   make slow    the slow tests
+#   make check   lint, formatting, types; changes nothing
+#   make format  put the code into shape
+#   make bench   speed beside other environments
+#   make clean   remove caches and builds; runs/ and .venv/ stay
+#
+# Options:
+#   PYTHON=python3.12    another interpreter for .venv
+#   ARGS="--set seed=2"  more arguments for land and bench, or for pytest
+#   TORCH_INDEX=ADDRESS  where to get torch. On Linux the default torch brings several gigabytes of CUDA.
+#                        Without a GPU, give the address that PyTorch's "Get started" page shows for Linux, pip, CPU.
+
+PYTHON ?= python3
+ARGS ?=
+TORCH_INDEX ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+INSTALLED_BENCH := .venv/.installed-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help land test slow check format bench clean
+
+help:
+	@sed -n 's/^#   make /make /p' Makefile
+
+land: $(INSTALLED)
+	$(BIN)/python -m agents.train configs/resilience.toml $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED_BENCH)
+	$(BIN)/python -m lunar_env.bench $(ARGS)
+
+clean:
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find agents lunar_env tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+# The stamps are newer than what they were installed from, so a second `make` installs nothing.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v "$(PYTHON)" > /dev/null || { echo "No $(PYTHON) here. Install Python 3.11 or newer, or say which: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "lunar_env needs Python 3.11 or newer, but $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which to use: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+# With an index of its own torch comes alone; its dependencies follow from the usual place.
+	$(BIN)/python -m pip install -c constraints.txt $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)") torch
+	$(BIN)/python -m pip install -c constraints.txt -e ".[train,render,report,dev]"
+	@touch $@
+
+$(INSTALLED_BENCH): $(INSTALLED)
+	$(BIN)/python -m pip install -c constraints.txt -e ".[bench]"
+	@touch $@

@@ -1,0 +1,222 @@
+"""Compare pilots: ``python -m agents.evaluate --scenario NAME[,NAME] --pilots NAME[,NAME|runs/DIR] --episodes N``.
+
+Every pilot flies the same episodes, each once to its end. Writes evaluation.json, episodes.npz and report.html.
+"""
+
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from tqdm import tqdm
+
+from agents.flying import Flights, PilotError, fly_episodes, fly_traced
+from agents.policy import PolicyFileError
+from agents.run_folder import RunFolderError, provenance, write_atomic, write_json
+from agents.statistics import summary
+from lunar_env import Outcome, Scenario, load_scenario
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Fly pilots on the same episodes and compare them."""
+
+    scenario: str = "resilience"
+    """Names, separated by commas."""
+    pilots: str = "as_flown,cautious,reference"
+    """Names or folders of runs, separated by commas."""
+    episodes: int = 1000
+    """Flown by each pilot in each scenario."""
+    seed: int = 1_000_000
+    """Of the episodes. Training uses seeds below 1,000,000."""
+    out: Path = Path("runs/evaluation")
+    """Where the results go; replaces what is there."""
+    flight: str = ""
+    """Scenario whose first episode the report draws; by default the first one."""
+    device: str = "cpu"
+    """Where the landers and the pilots compute."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What is to be flown, by whom, and where the results go."""
+
+    scenarios: tuple[Scenario, ...]
+    pilots: tuple[str, ...]
+    episodes: int
+    seed: int
+    out: Path
+    flight: str
+    facts: list[tuple[str, str]] = field(default_factory=list)
+    device: str = "cpu"
+
+
+def main() -> int:
+    """The command line. Returns the exit code: 0 if every pilot flew, 1 if one failed, 2 for a wrong request."""
+    arguments = tyro.cli(Arguments, prog="python -m agents.evaluate", description=__doc__)
+    try:
+        scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
+        if arguments.episodes < 1:
+            raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        story = provenance(arguments.device)
+        facts = [("command", story["command"]), ("commit", story["commit"]), ("seed", str(arguments.seed))]
+        results = evaluate(
+            Campaign(
+                scenarios=scenarios,
+                pilots=tuple(arguments.pilots.split(",")),
+                episodes=arguments.episodes,
+                seed=arguments.seed,
+                out=arguments.out,
+                flight=arguments.flight or scenarios[0].name,
+                facts=facts,
+                device=arguments.device,
+            )
+        )
+    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+    return int(any("failed" in row for row in results))
+
+
+def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
+    """Fly the campaign, print the table, write the files. Returns the rows of ``evaluation.json``."""
+    results: list[dict[str, Any]] = []
+    flown: dict[str, Flights] = {}
+    total = len(campaign.scenarios) * len(campaign.pilots) * campaign.episodes
+    with tqdm(total=total, unit="episode") as bar:
+        for scenario in campaign.scenarios:
+            for pilot in campaign.pilots:
+                name = label(pilot)
+                bar.set_postfix_str(f"{name} on {scenario.name}")
+                began = time.perf_counter()
+                try:
+                    flights = fly_episodes(pilot, scenario, campaign.episodes, campaign.seed, campaign.device, bar)
+                except (KeyError, PolicyFileError, ValueError):
+                    raise  # the request itself is wrong
+                except Exception as error:  # a pilot's own failure must not cost the others their results
+                    results.append(failure(scenario.name, name, campaign.episodes, error))
+                    continue
+                row = summary(scenario.name, name, flights.outcome, flights.record)
+                results.append({**row, "seconds": time.perf_counter() - began, "seed": campaign.seed})
+                flown[f"{scenario.name}/{name}"] = flights
+    write_results(campaign, results, flown)
+    print(table(results))
+    print(f"results: {campaign.out / 'evaluation.json'}, picture: {campaign.out / 'report.html'}")
+    return results
+
+
+def label(pilot: str) -> str:
+    """A pilot's name in tables: a run's folder goes by its last part."""
+    return Path(pilot).name or pilot
+
+
+def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[str, Any]:
+    """The row of a pilot that could not fly."""
+    kind = "" if isinstance(error, PilotError) else f"{type(error).__name__}: "
+    return {"scenario": scenario, "pilot": pilot, "episodes": episodes, "failed": f"{kind}{error}"}
+
+
+def write_results(campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Flights]) -> None:
+    """evaluation.json, every episode in episodes.npz, and the report."""
+    from agents.figures import Flight
+    from agents.report import write_report
+
+    write_json(campaign.out / "evaluation.json", {"results": results})
+    arrays = {f"{key}/outcome": flights.outcome for key, flights in flown.items()}
+    for key, flights in flown.items():
+        arrays.update({f"{key}/{name}": column for name, column in flights.record.items()})
+    write_atomic(campaign.out / "episodes.npz", lambda path: save_arrays(path, arrays))
+
+    failed = {row["pilot"] for row in results if "failed" in row}
+    flight = next((s for s in campaign.scenarios if s.name == campaign.flight), None) or load_scenario(campaign.flight)
+    drawn: list[Flight] = []
+    for pilot in (pilot for pilot in campaign.pilots if label(pilot) not in failed):
+        drawn.append(drawn_flight(pilot, flight, campaign.seed))
+    first = campaign.scenarios[0].name
+    touchdowns = {
+        label(pilot): touchdown_speeds(flown[f"{first}/{label(pilot)}"])
+        for pilot in campaign.pilots
+        if f"{first}/{label(pilot)}" in flown
+    }
+    # The flown one first, the newest pilot beside it: the story in two columns.
+    drawn = drawn[:1] + drawn[:0:-1]
+    write_report(
+        campaign.out / "report.html",
+        results,
+        drawn,
+        title=f"{campaign.scenarios[0].summary}",
+        facts=campaign.facts,
+        touchdowns=touchdowns,
+    )
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """An .npz under exactly this name."""
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def touchdown_speeds(flights: Flights) -> np.ndarray:
+    """(k, 2) vertical and lateral speed [m/s] of the episodes that met the ground."""
+    met = np.isin(
+        flights.outcome, (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
+    )
+    return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
+
+
+def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
+    """Episode 0 of a scenario as the report draws it."""
+    from agents.figures import Flight
+
+    trace, flights = fly_traced(pilot, scenario, seed)
+    record = {name: float(column[0]) for name, column in flights.record.items()}
+    seen = record["first_valid_altitude"] >= 0.0
+    outcome = Outcome(int(flights.outcome[0]))
+    met = outcome in (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
+    return Flight(
+        pilot=label(pilot),
+        scenario=scenario.name,
+        outcome=outcome.name.lower(),
+        first_valid_altitude=record["first_valid_altitude"] if seen else float("nan"),
+        first_valid_descent_rate=record["first_valid_descent_rate"] if seen else float("nan"),
+        touchdown_descent_rate=record["descent_rate"] if met else float("nan"),
+        touchdown_lateral_speed=record["lateral_speed"] if met else float("nan"),
+        **{name: np.array(column, dtype=np.float64) for name, column in trace.columns.items()},
+    )
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """The results as a table for the screen."""
+    head = ("scenario", "pilot", "landed", "95 % interval", "strict", "down m/s: mean, 99 %, worst", "lateral: 99 %", "kg", "else")
+    rows = [head]
+    for row in results:
+        if "failed" in row:
+            rows.append((row["scenario"], row["pilot"], "failed", row["failed"], "", "", "", "", ""))
+            continue
+        down, side = row["touchdown"]["vertical_speed"], row["touchdown"]["lateral_speed"]
+        others = {k: v for k, v in row["outcomes"].items() if v and k != "landed"}
+        rows.append(
+            (
+                row["scenario"],
+                row["pilot"],
+                f"{row['landed']}/{row['episodes']}",
+                f"[{row['wilson'][0]:.4f}, {row['wilson'][1]:.4f}]",
+                str(row["landed_strict"]),
+                f"{down['mean']:.2f}, {down['p99']:.2f}, {down['worst']:.2f}" if down else "-",
+                f"{side['p99']:.2f}" if side else "-",
+                f"{row['propellant']['mean']:.1f}",
+                ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in others.items()) or "-",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+__all__ = ["Campaign", "RunFolderError", "evaluate"]
+
+if __name__ == "__main__":
+    sys.exit(main())

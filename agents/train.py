@@ -1,0 +1,126 @@
+"""Train a pilot: ``python -m agents.train configs/resilience.toml [--set key=value ...] [--out runs/DIR]``.
+
+Ends by flying the trained pilot and the classical ones on descents that training never met.
+"""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from agents.config import ConfigError, Experiment, experiment, load_experiment
+from agents.evaluate import Campaign, evaluate
+from agents.policy import PolicyFileError, read_card
+from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
+from lunar_env import Scenario, load_scenario
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train a pilot, then evaluate it beside the classical ones."""
+
+    config: Annotated[Path | None, tyro.conf.Positional] = None
+    """TOML file of the experiment; not needed with --resume."""
+    set: tuple[str, ...] = ()
+    """Changes to it, as key.path=value."""
+    out: Path | None = None
+    """Folder of the run; by default runs/<time>_<name>_s<seed>."""
+    resume: Path | None = None
+    """Go on with the run in this folder."""
+
+
+def main() -> int:
+    """The command line. Returns the exit code."""
+    arguments = tyro.cli(Arguments, prog="python -m agents.train", description=__doc__)
+    try:
+        run(arguments)
+    except (ConfigError, RunFolderError, PolicyFileError, KeyError, ValueError, TypeError) as error:
+        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the newest checkpoint stays in the run's folder, go on with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(arguments: Arguments) -> None:
+    """Prepare the folder, train, evaluate."""
+    wanted, folder = open_run(arguments)
+    scenario, practice = scenarios_of(wanted)
+    if wanted.threads == 0:
+        import torch
+
+        torch.set_num_threads(torch.get_num_threads())
+    story = provenance("cpu")
+    write_json(folder / "run.json", story)
+    print(f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}")
+
+    from agents.learn_sb3 import learn  # imports SB3: not before it is needed
+
+    told = learn(wanted, practice, scenario, folder, resume=arguments.resume is not None)
+    story["training"] = told
+    write_json(folder / "run.json", story)
+    write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
+    print(
+        f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, {told['steps_per_second']:,.0f} per s, "
+        f"{100 * told['environment_share']:.0f} % of the time in the environment"
+    )
+    final = wanted.evaluation
+    facts = [
+        ("command", story["command"]),
+        ("commit", story["commit"]),
+        ("training", f"{told['steps']:,} decisions in {told['seconds'] / 60:.1f} minutes, seed {wanted.seed}"),
+        ("machine", f"{story['system']}, device {story['device']}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in story["packages"].items())),
+    ]
+    began = time.perf_counter()
+    evaluate(
+        Campaign(
+            scenarios=(scenario,),
+            pilots=(*final.pilots, str(folder)),
+            episodes=final.episodes,
+            seed=final.seed,
+            out=folder,
+            flight=final.flight or scenario.name,
+            facts=facts,
+        )
+    )
+    print(f"evaluated in {time.perf_counter() - began:.0f} s")
+
+
+def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
+    """The experiment and its folder: fresh, or the one to resume."""
+    if arguments.resume is not None:
+        path = arguments.resume / "config.json"
+        if arguments.config is not None or arguments.set or arguments.out is not None:
+            raise ConfigError("--resume takes everything from the run's folder; give no configuration, --set or --out with it")
+        try:
+            return experiment(json.loads(path.read_text(encoding="utf-8"))["experiment"], str(path)), arguments.resume
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(f"cannot resume {arguments.resume}: {path} is missing or broken ({error})") from None
+    if arguments.config is None:
+        raise ConfigError("name a configuration, such as configs/resilience.toml, or --resume a run")
+    wanted = load_experiment(arguments.config, arguments.set)
+    scenario, practice = scenarios_of(wanted)  # refuse before a folder exists
+    folder = new_run_folder(arguments.out, arguments.config.stem, wanted.seed)
+    resolved = {
+        "experiment": wanted.model_dump(mode="json"),
+        "scenario": scenario.to_dict(),
+        "practice": practice.to_dict(),
+    }
+    write_json(folder / "config.json", resolved)
+    return wanted, folder
+
+
+def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
+    """The scenario, and the one that training practises on."""
+    scenario = load_scenario(wanted.scenario, **wanted.changes)
+    return scenario, load_scenario(scenario, **wanted.practice)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
