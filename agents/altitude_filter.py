@@ -25,7 +25,9 @@ class FilterTuning:
 class AltitudeFilter:
     """Estimates height above ground [m] and its standard deviation for a batch of landers."""
 
-    def __init__(self, num_landers: int, period: float, tuning: FilterTuning | None = None, device: torch.device | str = "cpu"):
+    def __init__(
+        self, num_landers: int, period: float, tuning: FilterTuning | None = None, device: torch.device | str = "cpu"
+    ):
         self.tuning = tuning or FilterTuning()
         self.period = period
         self.correction = torch.zeros(num_landers, device=device)  # [m] added to the inertial altitude

@@ -18,11 +18,12 @@ GRAVITY = 1.62  # [m/s^2]
 EXHAUST_SPEED = 2_844.0  # [m/s] 290 s
 THRUST = 1_600.0  # [N]
 DRY_MASS = 340.0  # [kg]
-REACTION = 1.5  # [s] decision period, delay and throttle lag
+BRAKING_SHARE = 0.8  # of the deceleration that full thrust gives
+REACTION = 2.2  # [s] decision period, delay and throttle lag
 BRAKING_RATE = 50.0  # [m/s]
 BRAKED = 60.0  # [m/s] of lateral speed
 CONTACT_RATE = 1.2  # [m/s]
-FINAL_HEIGHT = 8.0  # [m] flown at the contact rate
+FINAL_HEIGHT = 10.0  # [m] flown at the contact rate
 
 
 class Cautious:
@@ -44,12 +45,12 @@ class Cautious:
         height = self.filter.update(reading)
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         mass = DRY_MASS + reading["propellant"]
-        braking = 0.7 * (THRUST / mass - GRAVITY)
+        braking = BRAKING_SHARE * (THRUST / mass - GRAVITY)
 
         sighted = stopping_rate(height - 2.0 * self.filter.deviation() - FINAL_HEIGHT, braking)
         worst = reading["altitude"] - WORST_ERROR - LATEST_LOCK
         creep = stopping_rate(torch.full_like(height, LATEST_LOCK - FINAL_HEIGHT), braking)
-        blind = torch.sqrt(creep**2 + 2.0 * 0.7 * braking * worst.clamp(min=0.0))
+        blind = torch.sqrt(creep**2 + 2.0 * BRAKING_SHARE * braking * worst.clamp(min=0.0))
         rate = torch.where(self.filter.seen, sighted, blind)
         rate = torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
         return descent_rate_action(self.scenario, rate)

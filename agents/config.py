@@ -40,7 +40,9 @@ class Evaluation(Strict):
     episodes: int = Field(1000, ge=1)
     seed: int = Field(1_000_000, ge=0, description="training never used it: training seeds lie below")
     pilots: tuple[str, ...] = ("as_flown", "cautious")
-    flight: str = Field("", description="scenario whose first episode is drawn in the report; empty for the trained one")
+    flight: str = Field(
+        "", description="scenario whose first episode is drawn in the report; empty for the trained one"
+    )
 
 
 class Experiment(Strict):

@@ -134,8 +134,7 @@ def write_results(campaign: Campaign, results: list[dict[str, Any]], flown: dict
     failed = {row["pilot"] for row in results if "failed" in row}
     flight = next((s for s in campaign.scenarios if s.name == campaign.flight), None) or load_scenario(campaign.flight)
     drawn: list[Flight] = []
-    for pilot in (pilot for pilot in campaign.pilots if label(pilot) not in failed):
-        drawn.append(drawn_flight(pilot, flight, campaign.seed))
+    drawn += [drawn_flight(pilot, flight, campaign.seed) for pilot in campaign.pilots if label(pilot) not in failed]
     first = campaign.scenarios[0].name
     touchdowns = {
         label(pilot): touchdown_speeds(flown[f"{first}/{label(pilot)}"])
@@ -162,9 +161,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def touchdown_speeds(flights: Flights) -> np.ndarray:
     """(k, 2) vertical and lateral speed [m/s] of the episodes that met the ground."""
-    met = np.isin(
-        flights.outcome, (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
-    )
+    met = np.isin(flights.outcome, (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT))
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
 
 
@@ -191,7 +188,17 @@ def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
 
 def table(results: list[dict[str, Any]]) -> str:
     """The results as a table for the screen."""
-    head = ("scenario", "pilot", "landed", "95 % interval", "strict", "down m/s: mean, 99 %, worst", "lateral: 99 %", "kg", "else")
+    head = (
+        "scenario",
+        "pilot",
+        "landed",
+        "95 % interval",
+        "strict",
+        "down m/s: mean, 99 %, worst",
+        "lateral: 99 %",
+        "kg",
+        "else",
+    )
     rows = [head]
     for row in results:
         if "failed" in row:
@@ -213,7 +220,9 @@ def table(results: list[dict[str, Any]]) -> str:
             )
         )
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 __all__ = ["Campaign", "RunFolderError", "evaluate"]

@@ -24,6 +24,7 @@ class Features(nn.Module):
         self.table = table
         scale = torch.tensor([channel.scale for channel in table.channels])
         self.register_buffer("scale", scale, persistent=False)
+        self.scale: torch.Tensor
         self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
         self.size = self.per_reading(torch.zeros(1, 1, len(table.channels))).shape[-1] * table.history

@@ -1,9 +1,9 @@
 """Draw descents. A landing is won or lost in the plane of altitude and descent rate.
 
-Altitude stands on a square-root axis: the stopping curve v = sqrt(2 a h) becomes a straight line, and both the
-kilometres of the approach and the last hundred metres can be read. Colour means the pilot and nothing else: truth is a
-grey ribbon, readings are dark dots, belief is a line in the pilot's colour. On the page a plot is SVG whose colours are
-CSS variables, so that it follows the reader's light or dark theme.
+Altitude stands on a square-root axis: the stopping curve v = sqrt(2 a h) becomes a straight line, and both
+the kilometres of the approach and the last hundred metres can be read. Colour means the pilot and nothing
+else: truth is a grey ribbon, readings are dark dots, belief is a line in the pilot's colour. On the page a
+plot is SVG whose colours are CSS variables, so that it follows the reader's light or dark theme.
 """
 
 import io
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from os import PathLike
 
 import matplotlib
 import numpy as np
@@ -18,7 +19,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-THEME = {  # CSS variable: (light, dark); the pilots' colours after Okabe & Ito and Tol, safe for the colour-blind
+THEME = {  # CSS variable: (light, dark); pilots after Okabe & Ito and Tol, safe for the colour-blind
     "ink": ("#1b1f24", "#ebe9e4"),
     "muted": ("#5f656c", "#a4aab1"),
     "truth": ("#b4b9bf", "#69717a"),
@@ -45,8 +46,7 @@ MOST_VECTORS = 20_000  # points of one plot; beyond this they are drawn as pixel
 
 _INSTALLED = {font.name for font in font_manager.fontManager.ttflist}
 STYLE = {
-    "font.family": [f for f in ("Helvetica Neue", "Arial", "Liberation Sans") if f in _INSTALLED]
-    + ["DejaVu Sans"],
+    "font.family": [f for f in ("Helvetica Neue", "Arial", "Liberation Sans") if f in _INSTALLED] + ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": INK,
     "text.parse_math": False,
@@ -70,7 +70,7 @@ STYLE = {
 
 @dataclass(frozen=True, eq=False)
 class Flight:
-    """One episode of one pilot. Arrays are float64, one row per decision; nan where there is nothing to say."""
+    """One episode of one pilot. Arrays are float64, one row per decision; nan where unknown."""
 
     pilot: str
     scenario: str
@@ -104,7 +104,7 @@ class Flight:
         words = self.outcome.replace("_", " ")
         down, sideways = self.touchdown_descent_rate, self.touchdown_lateral_speed
         if np.isfinite(down):
-            words += f" at {down:.1f} m/s"
+            words += f"{' at' if self.outcome in ('landed', 'crashed') else ', touching down at'} {down:.1f} m/s"
         return words + (f", {sideways:.1f} m/s sideways" if sideways > SOFT_BOX[1] else "")
 
 
@@ -141,7 +141,7 @@ class Frame:
 
 
 def palette(pilots: Iterable[str]) -> dict[str, str]:
-    """A colour for each pilot, in the order in which they are first named; the seventh has the first again."""
+    """A colour for each pilot, in the order in which they are first named; the seventh has the first's."""
     return {name: PILOTS[i % len(PILOTS)] for i, name in enumerate(dict.fromkeys(pilots))}
 
 
@@ -209,8 +209,8 @@ def touchdown_figure(touchdowns: Mapping[str, np.ndarray], colours: Mapping[str,
         axes.plot(speeds[:, 1], np.abs(speeds[:, 0]), "o", color=colours[pilot], **style)
     for (vertical, lateral), name in ((SOFT_BOX, "soft"), (STRICT_BOX, "strict")):
         axes.plot((0, lateral, lateral), (vertical, vertical, 0), color=GOOD, lw=1.3, zorder=4)
-        place = {"xytext": (-3, 3), "textcoords": "offset points", "ha": "right", "color": GOOD, "zorder": 5}
-        axes.annotate(name, (lateral, vertical), **place)
+        place = {"xytext": (-3, 4), "textcoords": "offset points", "ha": "right", "color": GOOD, "zorder": 5}
+        axes.annotate(name, (lateral, 0), **place)
     for letter, least in (("x", SOFT_BOX[1]), ("y", SOFT_BOX[0])):
         reach = getattr(axes.dataLim, f"{letter}1")
         root_axis(axes, letter, 1.08 * max(1.5 * least, reach), lambda tick: f"{tick:g}")
@@ -219,10 +219,34 @@ def touchdown_figure(touchdowns: Mapping[str, np.ndarray], colours: Mapping[str,
     return figure
 
 
+@matplotlib.rc_context(STYLE | {"font.size": 10.5, "axes.titlesize": 10.0})
+def picture(path: str | PathLike[str], flights: Sequence[Flight], *, deceleration: float = 2.0) -> None:
+    """Write a PNG 1600 pixels wide: the first two flights side by side, in the plane and over time."""
+    flights = [flight for flight in flights if flight.time.size][:2]
+    figure = Figure(figsize=(8, 6.6 if flights else 1.5), layout="constrained")
+    if not flights:
+        figure.text(0.5, 0.5, "No flight was recorded.", ha="center")
+        figure.savefig(path, format="png", dpi=200)
+        return
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.09)
+    axes = figure.subplots(2, len(flights), squeeze=False, sharey=True)
+    frame, colours = Frame.around(flights), palette(flight.pilot for flight in flights)
+    for flight, (plane, history) in zip(flights, axes.T, strict=True):
+        colour = colours[flight.pilot]
+        draw_plane(plane, [flight], colours, frame, deceleration)
+        mark_first_reading(plane, flight, frame)
+        draw_altitude(history, flight, colour, frame)
+        plane.set_title(f"{flight.pilot}: {flight.ending()}", color=colour, weight="bold", size=12, pad=14)
+        history.set_title("")
+    figure.savefig(path, format="png", dpi=200)
+
+
 def draw_plane(
     axes: Axes, flights: Sequence[Flight], colours: Mapping[str, str], frame: Frame, deceleration: float
 ) -> None:
     """Tracks over the stopping curve v = sqrt(2 a h); the deceleration a [m/s²] is net of gravity."""
+    if not deceleration > 0:
+        raise ValueError(f"deceleration must be positive, got {deceleration} m/s²")
     root_axis(axes, "y", frame.altitude, metres)
     axes.set_xlim(frame.climb, frame.rate)
     axes.set_title("altitude")
@@ -250,15 +274,15 @@ def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, dec
     middles = np.arange(80, 25, -5)
     middle = middles[clearest(flights, frame, [points[i - 20 : i + 21 : 5] for i in middles])]
     here = curve[middle]
-    angle = np.degrees(np.arctan2(here / deceleration, 1.0))  # of the tangent, in data; turned with the axes
-    style = {"rotation": angle, "rotation_mode": "anchor", "transform_rotates_text": True, "color": MUTED}
-    place = {"xytext": (2, -3), "textcoords": "offset points", "ha": "center", "va": "top", "zorder": 1}
-    axes.annotate(f"stops at {deceleration:g} m/s²", (here, here**2 / (2 * deceleration)), **style, **place)
+    style = {"rotation_mode": "anchor", "transform_rotates_text": True, "color": MUTED, "zorder": 1}
+    style["rotation"] = np.degrees(np.arctan2(here, deceleration))  # of the tangent in m and m/s
+    height = square(root(here**2 / (2 * deceleration)) - 0.02 * root(frame.altitude))
+    axes.text(here, height, f"stops at {deceleration:.1f} m/s²", ha="center", va="top", **style)
     axes.text(0.985, 0.03, "too late to stop", transform=axes.transAxes, ha="right", color=MUTED, zorder=1)
 
 
 def clearest(flights: Sequence[Flight], frame: Frame, candidates: Sequence[np.ndarray]) -> int:
-    """The first of the places, each (n, 2) in shares of the plane, that keeps clear of all tracks, or the clearest."""
+    """The first of some places, each (n, 2) shares of the plane, that is clear of tracks, or the clearest."""
     tracks = np.concatenate([frame.share(*thin(*flight.track())) for flight in flights])
     tracks = tracks[np.isfinite(tracks).all(axis=1)][:: 1 + len(tracks) // 2_000]
     if not len(tracks):
@@ -282,7 +306,7 @@ def mark_first_reading(axes: Axes, flight: Flight, frame: Frame) -> None:
     axes.plot(rate, altitude, "o", ms=7, mfc=PAPER, mec=INK, mew=1.6, zorder=7)
     ring = frame.share(np.array(rate), np.array(altitude))
     places = [np.array([x, y]) for x in (0.03, 0.53) for y in np.arange(0.5, 0.93, 0.07)]
-    places.sort(key=lambda place: float(np.hypot(*(place + (0.22, 0) - ring))))
+    places.sort(key=lambda place: float(np.hypot(place[0] + 0.22 - ring[0], place[1] - ring[1])))
     box = np.stack(np.meshgrid(np.linspace(0, 0.44, 12), np.linspace(-0.07, 0.07, 4)), axis=-1).reshape(-1, 2)
     place = places[clearest([flight], frame, [corner + box for corner in places])]
     text = f"first valid range\n{altitude:,.0f} m, falling at {rate:.0f} m/s"
@@ -304,9 +328,7 @@ def draw_last_metres(axes: Axes, flight: Flight, colour: str) -> None:
     axes.set_yticks((0, 10, 20), ("0", "10 m", "20 m"))
     speed = flight.touchdown_descent_rate
     if speed > LAST_SPEED:
-        axes.text(
-            LAST_SPEED, 0.45 * LAST_METRES, f"touches at {speed:.0f} m/s,\noff to the right →", ha="right"
-        )
+        axes.text(LAST_SPEED, 0.45 * LAST_METRES, f"touches far off, at {speed:.0f} m/s →", ha="right")
     elif np.isfinite(speed):
         mark_end(axes, rate, altitude, flight.outcome, {"color": colour})
 
@@ -339,13 +361,9 @@ def name_lines(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None:
     sample = int((0.25 if first > 0.45 * flight.time[-1] else 0.65) * flight.time.size)
     truth, belief = flight.altitude[sample], flight.believed_altitude[sample]
     if np.isfinite(truth):
-        axes.annotate(
-            "truth", (flight.time[sample], truth), color=MUTED, **(above if truth > belief else below)
-        )
+        axes.annotate("truth", (flight.time[sample], truth), color=MUTED, **(above if truth > belief else below))
     if np.isfinite(belief):
-        axes.annotate(
-            "belief", (flight.time[sample], belief), color=colour, **(below if truth > belief else above)
-        )
+        axes.annotate("belief", (flight.time[sample], belief), color=colour, **(below if truth > belief else above))
     late = heard[flight.time[heard] >= 0.3 * frame.time]
     if late.size:
         axes.annotate("readings", (flight.time[late[0]], flight.measured_altitude[late[0]]), **below)
@@ -366,13 +384,18 @@ def root(values: np.ndarray) -> np.ndarray:
     return np.sign(values) * np.sqrt(np.abs(values))
 
 
+def square(values: np.ndarray) -> np.ndarray:
+    """The inverse of `root`."""
+    return np.sign(values) * np.square(values)
+
+
 def root_axis(axes: Axes, letter: str, top: float, words: Callable[[float], str]) -> None:
     """Let the x or y axis run from 0 to top as a square root, with round ticks that keep their distance."""
     ticks = [0.0]
     for tick in (m * 10.0**e for e in range(-2, 7) for m in (1, 2, 5)):
         if tick <= top and root(tick) - root(ticks[-1]) > 0.11 * root(top):
             ticks.append(tick)
-    getattr(axes, f"set_{letter}scale")("function", functions=(root, lambda share: np.sign(share) * share**2))
+    getattr(axes, f"set_{letter}scale")("function", functions=(root, square))
     getattr(axes, f"set_{letter}lim")(0, top)
     getattr(axes, f"set_{letter}ticks")(ticks, [words(tick) for tick in ticks])
 
@@ -383,17 +406,15 @@ def metres(altitude: float) -> str:
 
 
 def to_svg(figure: Figure, name: str, label: str) -> str:
-    """SVG for the inside of a page: nothing external, the page's font, colours as CSS variables, ids made of name."""
+    """SVG for a page: nothing external, the page's font, colours as CSS variables, ids salted with name."""
     buffer = io.StringIO()
     with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
-    text = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL
-    )
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
     text = re.sub(r"<g id=\"[^\"]*\"", "<g", text.replace("xlink:href", "href"))
     text = re.sub(r"font-family: [^;\"]*; ?|font: ", "", text)
     for variable, (light, _) in THEME.items():
         text = text.replace(light, f"var(--{variable})")
-    box = re.search(r"viewBox=\"[^\"]*\"", text)[0]
-    return re.sub(r"<svg[^>]*>", f'<svg role="img" aria-label="{escape(label)}" {box}>', text, count=1)
+    start = f'<svg role="img" aria-label="{escape(label)}" '
+    return re.sub(r"<svg[^>]*(viewBox=\"[^\"]*\")[^>]*>", lambda tag: f"{start}{tag[1]}>", text, count=1)

@@ -175,8 +175,9 @@ def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv)
         },
     )
     with torch.no_grad():
-        model.policy.log_std.copy_(torch.log(per_action("network.deviation", network.deviation, actions)))
-        model.policy.action_net.bias.copy_(per_action("network.bias", network.bias, actions))
+        policy: Any = model.policy
+        policy.log_std.copy_(torch.log(per_action("network.deviation", network.deviation, actions)))
+        policy.action_net.bias.copy_(per_action("network.bias", network.bias, actions))
     return model
 
 
@@ -189,8 +190,9 @@ def per_action(where: str, values: tuple[float, ...], actions: int) -> torch.Ten
 
 def extract_policy(model: PPO) -> PolicyNetwork:
     """The network that flies: SB3's policy layers and its action layer, nothing else."""
-    hidden = [layer for layer in model.policy.mlp_extractor.policy_net if isinstance(layer, nn.Linear)]
-    layers = [*hidden, model.policy.action_net]
+    policy: Any = model.policy
+    hidden = [layer for layer in policy.mlp_extractor.policy_net if isinstance(layer, nn.Linear)]
+    layers: list[nn.Linear] = [*hidden, policy.action_net]
     sizes = tuple(layer.out_features for layer in hidden)
     network = PolicyNetwork(layers[0].in_features, sizes, layers[-1].out_features)
     targets = [layer for layer in network.layers if isinstance(layer, nn.Linear)]

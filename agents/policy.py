@@ -80,7 +80,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise PolicyFileError(f"no policy in {folder}: {CARD} is missing; name a finished run or a shipped pilot") from None
+        raise PolicyFileError(
+            f"no policy in {folder}: {CARD} is missing; name a finished run or a shipped pilot"
+        ) from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise PolicyFileError(f"{path} cannot be read as JSON: {error}") from None
     needed = {"format": str, "control": str, "history": int, "hidden": list}

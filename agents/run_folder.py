@@ -30,12 +30,19 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise RunFolderError(f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out") from None
+        raise RunFolderError(
+            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
+        ) from None
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
-    write_atomic(path, lambda temporary: temporary.write_text(text, encoding="utf-8") and None)
+    write_atomic(path, lambda temporary: put_text(temporary, text))
+
+
+def put_text(path: Path, text: str) -> None:
+    """Write a text file in place."""
+    path.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, tree: Any) -> None:

@@ -67,7 +67,5 @@ def summary(scenario: str, pilot: str, outcome: np.ndarray, record: dict[str, np
         },
         "propellant": spread(record["propellant_used"]),
         "duration": spread(record["duration"]),
-        "reward": {
-            name: float(record[name].mean()) for name in ("reward", "approach", "propellant_cost", "touchdown")
-        },
+        "reward": {name: float(record[name].mean()) for name in ("reward", "approach", "propellant_cost", "touchdown")},
     }

@@ -51,13 +51,11 @@ def run(arguments: Arguments) -> None:
     """Prepare the folder, train, evaluate."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
-    if wanted.threads == 0:
-        import torch
-
-        torch.set_num_threads(torch.get_num_threads())
     story = provenance("cpu")
     write_json(folder / "run.json", story)
-    print(f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}")
+    print(
+        f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}"
+    )
 
     from agents.learn_sb3 import learn  # imports SB3: not before it is needed
 
@@ -67,6 +65,7 @@ def run(arguments: Arguments) -> None:
     write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
     print(
         f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, {told['steps_per_second']:,.0f} per s, "
+        f""
         f"{100 * told['environment_share']:.0f} % of the time in the environment"
     )
     final = wanted.evaluation
@@ -97,7 +96,9 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     if arguments.resume is not None:
         path = arguments.resume / "config.json"
         if arguments.config is not None or arguments.set or arguments.out is not None:
-            raise ConfigError("--resume takes everything from the run's folder; give no configuration, --set or --out with it")
+            raise ConfigError(
+                "--resume takes everything from the run's folder; give no configuration, --set or --out with it"
+            )
         try:
             return experiment(json.loads(path.read_text(encoding="utf-8"))["experiment"], str(path)), arguments.resume
         except (OSError, ValueError, KeyError, TypeError) as error:

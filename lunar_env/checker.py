@@ -41,35 +41,27 @@ def check_vector_env(
 def check_declarations(env: VectorEnv) -> None:
     """Spaces, number of rows and autoreset mode fit together."""
     assert isinstance(env, VectorEnv), f"{type(env).__name__} is not a gymnasium.vector.VectorEnv"
-    assert isinstance(env.num_envs, int) and env.num_envs >= 1, (
-        f"num_envs is {env.num_envs!r}, no whole number above 0"
-    )
+    assert isinstance(env.num_envs, int) and env.num_envs >= 1, f"num_envs is {env.num_envs!r}, no whole number above 0"
     mode = env.metadata.get("autoreset_mode")
     assert isinstance(mode, AutoresetMode), f'metadata["autoreset_mode"] is {mode!r}, not an AutoresetMode'
     for name in ("observation_space", "action_space"):
         single, batched = getattr(env, f"single_{name}"), getattr(env, name)
         expected = batch_space(single, env.num_envs)
-        assert batched == expected, (
-            f"{name} is {batched}, but {env.num_envs} of single_{name} make {expected}"
-        )
+        assert batched == expected, f"{name} is {batched}, but {env.num_envs} of single_{name} make {expected}"
 
 
 def check_repeats(make: Callable[[], VectorEnv], steps: int) -> None:
     """The same seed and actions tell the same, resets without a seed included; another seed tells another."""
     first, second, other = make(), make(), make()
     starts = [checked_reset(env, seed=seed) for env, seed in ((first, 3), (second, 3), (other, 4))]
-    assert same(starts[0], starts[1]), (
-        "reset(seed=3) of two environments gives different observations or infos"
-    )
+    assert same(starts[0], starts[1]), "reset(seed=3) of two environments gives different observations or infos"
     assert not same(starts[0][0], starts[2][0]), "reset(seed=3) and reset(seed=4) give the same observations"
     for t, action in enumerate(actions_for(first, steps)):
         told = [checked_step(env, action) for env in (first, second)]
         assert same(*told), f"step {t} differs between two environments of the same seed and actions"
         reset_if_disabled(first, told[0])
         reset_if_disabled(second, told[1])
-    assert same(checked_reset(first), checked_reset(second)), (
-        "reset() without a seed differs after the same history"
-    )
+    assert same(checked_reset(first), checked_reset(second)), "reset() without a seed differs after the same history"
     assert same(checked_reset(first, seed=3), starts[0]), "reset(seed=3) depends on what was flown before"
 
 
@@ -114,17 +106,13 @@ def check_autoreset(make: Callable[[], VectorEnv], steps: int) -> None:
 def check_final(env: VectorEnv, observation: Any, done: np.ndarray, info: dict[str, Any], t: int) -> None:
     """Same-step reset: both episodes are told of, and told apart."""
     for key in ("final_obs", "final_info"):
-        assert key in info and f"_{key}" in info, (
-            f"step {t}: an episode ended, but info has no {key} with its mask"
-        )
+        assert key in info and f"_{key}" in info, f"step {t}: an episode ended, but info has no {key} with its mask"
         mask = plain(info[f"_{key}"])
         assert np.array_equal(mask, done), f"step {t}: the mask _{key} is {mask}, done is {done}"
     for row in np.flatnonzero(done):
         final = plain(info["final_obs"][row])
         assert final in env.single_observation_space, f"step {t}, row {row}: final_obs is not in the space"
-        assert not same(final, plain(observation[row])), (
-            f"step {t}, row {row}: final_obs is of the new episode"
-        )
+        assert not same(final, plain(observation[row])), f"step {t}, row {row}: final_obs is of the new episode"
 
 
 def check_partial_reset(make: Callable[[], VectorEnv], steps: int) -> None:
@@ -139,21 +127,13 @@ def check_partial_reset(make: Callable[[], VectorEnv], steps: int) -> None:
             return
         for name, ours, theirs in zip(("observation", "reward"), told, told_twin, strict=False):
             alone = same(rows(ours, untouched), rows(theirs, untouched))
-            assert alone, (
-                f"step {t}: a masked reset of other rows changed the {name} of rows outside the mask"
-            )
+            assert alone, f"step {t}: a masked reset of other rows changed the {name} of rows outside the mask"
         after, _ = checked_reset(env, options={"reset_mask": ~untouched})
-        assert same(rows(told[0], untouched), rows(after, untouched)), (
-            f"step {t}: reset_mask touched rows outside it"
-        )
-        assert not same(rows(told[0], ~untouched), rows(after, ~untouched)), (
-            f"step {t}: reset_mask did nothing"
-        )
+        assert same(rows(told[0], untouched), rows(after, untouched)), f"step {t}: reset_mask touched rows outside it"
+        assert not same(rows(told[0], ~untouched), rows(after, ~untouched)), f"step {t}: reset_mask did nothing"
 
 
-def check_final_observation(
-    make: Callable[[], VectorEnv], without: Callable[[], VectorEnv], steps: int
-) -> None:
+def check_final_observation(make: Callable[[], VectorEnv], without: Callable[[], VectorEnv], steps: int) -> None:
     """``final_obs`` is what is seen at the end where nothing resets by itself: each row's first episode."""
     env, twin = make(), without()
     assert twin.metadata["autoreset_mode"] is AutoresetMode.DISABLED, "without_autoreset must give DISABLED"
@@ -165,9 +145,7 @@ def check_final_observation(
         ends = ended(told)
         for row in np.flatnonzero(ends & ~over):
             final, seen = plain(told[4]["final_obs"][row]), plain(told_twin[0][row])
-            assert same(final, seen), (
-                f"step {t}, row {row}: final_obs is {final}, without autoreset it is {seen}"
-            )
+            assert same(final, seen), f"step {t}, row {row}: final_obs is {final}, without autoreset it is {seen}"
         over |= ends
         reset_if_disabled(twin, told_twin)
 
@@ -175,9 +153,7 @@ def check_final_observation(
 def checked_reset(env: VectorEnv, **arguments: Any) -> tuple[Any, dict[str, Any]]:
     """Reset, and look at the form of what it returns."""
     observation, info = env.reset(**arguments)
-    assert plain(observation) in env.observation_space, (
-        f"reset({arguments}) gives observations outside the space"
-    )
+    assert plain(observation) in env.observation_space, f"reset({arguments}) gives observations outside the space"
     check_masks(info, env.num_envs)
     return observation, info
 
@@ -193,9 +169,7 @@ def checked_step(env: VectorEnv, action: Any) -> tuple[Any, Any, Any, Any, dict[
     ):
         array = plain(value)
         fits = array.shape == (env.num_envs,) and array.dtype.kind in kinds
-        assert fits, (
-            f"{name} is {array.dtype} of shape {array.shape}; it must be one number per row ({kinds})"
-        )
+        assert fits, f"{name} is {array.dtype} of shape {array.shape}; it must be one number per row ({kinds})"
     assert np.isfinite(plain(reward)).all(), f"a reward is not finite: {plain(reward)}"
     check_masks(info, env.num_envs)
     return observation, reward, terminated, truncated, info

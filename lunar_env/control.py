@@ -39,11 +39,17 @@ THRUST_VECTOR = wp.constant(3)
 class Guidance:
     """The loop of the ``descent_rate`` mode, and what an action of one means."""
 
-    maximum_descent_rate: Number = number(100.0, "m/s", "an action of 1; the scale is quadratic, 0 at -1", low=0.1, high=1e4)
-    maximum_lateral_speed: Number = number(10.0, "m/s", "an action of 1; the scale is quadratic, 0 at 0", low=0.0, high=1e4)
+    maximum_descent_rate: Number = number(
+        100.0, "m/s", "an action of 1; the scale is quadratic, 0 at -1", low=0.1, high=1e4
+    )
+    maximum_lateral_speed: Number = number(
+        10.0, "m/s", "an action of 1; the scale is quadratic, 0 at 0", low=0.0, high=1e4
+    )
     vertical_time: Number = number(1.5, "s", "time constant of the rate of descent [P]", low=0.1, high=100.0)
     lateral_time: Number = number(3.0, "s", "time constant of the lateral speed [P]", low=0.1, high=100.0)
-    lateral_limit: Number = number(2.14, "-", "lateral thrust over vertical thrust at most, tan 65 deg [P]", low=0.0, high=100.0)
+    lateral_limit: Number = number(
+        2.14, "-", "lateral thrust over vertical thrust at most, tan 65 deg [P]", low=0.0, high=100.0
+    )
 
 
 GuidanceDrawn = mirrored(Guidance)
@@ -81,7 +87,14 @@ def wished_velocity(action: wp.vec4, guidance: GuidanceDrawn) -> wp.vec3:
 
 @wp.func
 def tracking_thrust(
-    motion: Motion, belief: Belief, up: wp.vec3, wish: wp.vec3, moon: MoonDrawn, mass: MassDrawn, engine: EngineDrawn, guidance: GuidanceDrawn
+    motion: Motion,
+    belief: Belief,
+    up: wp.vec3,
+    wish: wp.vec3,
+    moon: MoonDrawn,
+    mass: MassDrawn,
+    engine: EngineDrawn,
+    guidance: GuidanceDrawn,
 ) -> wp.vec3:
     """Thrust as a fraction of the nominal maximum, local frame, that tracks a wished velocity on inertial velocity.
 
@@ -91,7 +104,9 @@ def tracking_thrust(
     strongest = engine.maximum_thrust / (mass.dry + motion.propellant)
 
     across = velocity[0] * velocity[0] + velocity[1] * velocity[1]
-    weight = moon.surface_gravity - across / moon.radius  # at the surface: 1 % too much at 10 km, which the loop absorbs
+    weight = (
+        moon.surface_gravity - across / moon.radius
+    )  # at the surface: 1 % too much at 10 km, which the loop absorbs
     vertical = wp.clamp(weight + (wish[2] - velocity[2]) / guidance.vertical_time, 0.0, strongest)
 
     lateral_x = (wish[0] - velocity[0]) / guidance.lateral_time

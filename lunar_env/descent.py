@@ -4,6 +4,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class Descent:
             wp.launch(
                 advance, dim=end - first, inputs=[self._tables, self._settings, first], device=device, record_cmd=True
             )
-            for first, end in zip(edges[:-1], edges[1:], strict=True)
+            for first, end in pairwise(edges)
         ]
 
     def advance(self) -> None:
@@ -202,7 +203,9 @@ class Descent:
         """What really is, by name, each (N,); see ``truth.Truth``. Never for a pilot."""
         table = torch.zeros(self.num_envs, words(Truth), device=self.device)
         inputs = [self._tables.landers, self._tables.worlds, self._settings, structs(table, Truth)]
-        wp.launch(tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream())
+        wp.launch(
+            tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream()
+        )
         return columns(table, Truth)
 
     def privileged(self) -> torch.Tensor:
@@ -263,6 +266,7 @@ def checked_device(device: str | torch.device) -> torch.device:
         raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {device!r}') from None
     if chosen.type not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
+    wp.config.quiet = True  # Warp's banner belongs to its own programs
     wp.init()
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
@@ -282,7 +286,10 @@ def load_kernels(device: Any) -> None:
         return
     name = advance.module.name
     notice = threading.Timer(
-        2.0, print, [f"lunar_env: compiling the physics for {device.alias}; once, some 20 s, then cached ..."], {"file": sys.stderr}
+        2.0,
+        print,
+        [f"lunar_env: compiling the physics for {device.alias}; once, some 20 s, then cached ..."],
+        {"file": sys.stderr},
     )
     notice.daemon = True
     notice.start()

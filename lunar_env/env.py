@@ -55,9 +55,7 @@ def single_spaces(scenario: Scenario, discrete: bool) -> tuple[spaces.Box, space
         )
     low, high = scenario.observation_table().bounds()
     action_size = len(scenario.action_names)
-    action_space = (
-        spaces.Discrete(len(DISCRETE_ACTIONS)) if discrete else spaces.Box(-1.0, 1.0, (action_size,))
-    )
+    action_space = spaces.Discrete(len(DISCRETE_ACTIONS)) if discrete else spaces.Box(-1.0, 1.0, (action_size,))
     return spaces.Box(low, high), action_space
 
 
@@ -100,8 +98,8 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     ## Rewards
     Each decision earns the sum of three terms, whose sums over the episode are in the last ``info``:
     ``approach``, the growth of a potential of height, excess rate of descent and lateral speed;
-    ``propellant_cost``; and ``touchdown``: 10 to 12 for a landing, -5 for any other end but the clock. All
-    weights belong to the scenario (``reward.*``).
+    ``propellant_cost``; and ``touchdown``: a prize for a landing, the more the softer, and a cost for any
+    other end but the clock. All weights belong to the scenario (``reward.*``).
 
     ## Starting State
     Drawn from ``start.*`` of the scenario. ``reset(seed=s)`` begins episode 0 of lander 0 of that seed, the
@@ -164,9 +162,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         """Begin an episode: with a seed the first of its stream, without one the next. Takes no options."""
         super().reset(seed=seed)
         if options:
-            raise ValueError(
-                f"reset takes no options, got {sorted(options)}; the scenario says what a descent is like"
-            )
+            raise ValueError(f"reset takes no options, got {sorted(options)}; the scenario says what a descent is like")
         if seed is None and not self._seeded:
             seed = int(self.np_random.integers(2**63))
         self.descent.reset(seed=seed)
@@ -178,9 +174,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Fly one decision period. Refuses an action that is not finite or has another shape."""
         if self._over:
-            raise ResetNeeded(
-                "there is no episode under way: call reset() first, and again after each episode's end"
-            )
+            raise ResetNeeded("there is no episode under way: call reset() first, and again after each episode's end")
         if self.discrete:
             self._command[:] = self._discrete_command(action)
         else:
@@ -221,9 +215,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         except TypeError:
             index = -1
         if not 0 <= index < len(DISCRETE_ACTIONS):
-            raise ValueError(
-                f"action must be a whole number from 0 to {len(DISCRETE_ACTIONS) - 1}, got {action!r}"
-            )
+            raise ValueError(f"action must be a whole number from 0 to {len(DISCRETE_ACTIONS) - 1}, got {action!r}")
         return DISCRETE_ACTIONS[index]
 
     def _refusal(self, action: Any) -> ValueError:
@@ -236,9 +228,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     def render(self) -> np.ndarray | None:
         """The picture, uint8 (height, width, 3), in mode "rgb_array"; in mode "human" a window shows it."""
         if self.render_mode is None:
-            gym.logger.warn(
-                'render() draws nothing without a mode; make the environment with render_mode="rgb_array"'
-            )
+            gym.logger.warn('render() draws nothing without a mode; make the environment with render_mode="rgb_array"')
             return None
         from lunar_env.scene import picture
 

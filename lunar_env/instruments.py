@@ -86,16 +86,8 @@ def polygon(surface: pygame.Surface, colour: Colour, points: Points) -> None:
 
 
 def stroke(surface: pygame.Surface, colour: Colour, start: Points, end: Points, width: float) -> None:
-    """A smooth line of any width; pygame's own thick lines have ragged ends when they lean."""
-    (x0, y0), (x1, y1) = start, end
-    length = math.hypot(x1 - x0, y1 - y0)
-    if length == 0:
-        return
-    if width <= 1.5:
-        pygame.draw.aaline(surface, colour, (x0, y0), (x1, y1))
-        return
-    dx, dy = (y1 - y0) / length * (width - 1) / 2, -(x1 - x0) / length * (width - 1) / 2
-    polygon(surface, colour, [(x0 + dx, y0 + dy), (x1 + dx, y1 + dy), (x1 - dx, y1 - dy), (x0 - dx, y0 - dy)])
+    """A smooth line of any whole width."""
+    pygame.draw.aaline(surface, colour, start, end, max(1, round(width)))
 
 
 def number(value: float, unit: str = "", decimals: int = 1) -> str:
@@ -178,7 +170,8 @@ def _mark(y: float, edge: float, inward: int, height: float, unit: float) -> lis
 def _draw_clock(panel: pygame.Surface, scene: Scene, unit: float) -> float:
     left = 16 * unit
     write(panel, scene.scenario, (left, 20 * unit), 22 * unit, DIM)
-    write(panel, f"{scene.time:.1f} s", (left, 42 * unit), 38 * unit)
+    seconds = f"{scene.time:.1f}" if math.isfinite(scene.time) else "--"
+    write(panel, f"{seconds} s", (left, 42 * unit), 38 * unit)
     return 96 * unit
 
 
@@ -215,7 +208,7 @@ def _draw_motion(panel: pygame.Surface, scene: Scene, y: float, unit: float) -> 
     )
     for label, value in rows:
         write(panel, label, (left, y), 19 * unit, DIM, "midleft")
-        write(panel, value, (right, y), 27 * unit, TEXT, "midright")
+        write(panel, value, (right, y), 25 * unit, TEXT, "midright")
         y += 32 * unit
     y += 8 * unit
     for label, fraction in (("THROTTLE", scene.throttle), ("PROPELLANT", scene.propellant_fraction)):

@@ -73,7 +73,7 @@ class ObservationTable:
 
     def markdown(self) -> str:
         """The table as it stands in the documentation."""
-        head = "| # | name | unit | min | max | scale | frame | noise | lag | meaning |\n|---|---|---|---|---|---|---|---|---|---|\n"
+        head = "| # | name | unit | min | max | scale | frame | noise | lag | meaning |\n" + 10 * "|---" + "|\n"
         return head + "\n".join(
             f"| {i} | `{c.name}` | {c.unit} | {c.minimum:g} | {c.maximum:g} | {c.scale:g} | {c.frame} | {c.noise} "
             f"| {c.lag} | {c.meaning} |"
@@ -88,31 +88,115 @@ def observation_table(scales: Scales, action_names: tuple[str, ...], history: in
     inertial = "none" if truth else "initial error and drift"
     local = "local vertical"
     rows = [
-        Channel("altimeter_range", "m", 0.0, 2 * top, top, "beam", instrument, lag, "newest valid slant range, held; upper gate before the first"),
-        Channel("altimeter_valid", "-", 0.0, 1.0, 1.0, "-", "-", lag, "1 if the newest sample that arrived had a return"),
-        Channel("altimeter_age", "s", 0.0, 10.0 * AGE_SCALE, AGE_SCALE, "-", "-", "-", "since the sample behind the range was taken, by its stamp; since the start before the first"),
-        Channel("altitude", "m", -2 * top, 2 * top, top, local, inertial, "none", "believed height of the footpads above the pad's level"),
-        Channel("position_x", "m", -2 * far, 2 * far, far, "site", inertial, "none", "believed downrange position; the pad is at 0"),
+        Channel(
+            "altimeter_range",
+            "m",
+            0.0,
+            2 * top,
+            top,
+            "beam",
+            instrument,
+            lag,
+            "newest valid slant range, held; upper gate before the first",
+        ),
+        Channel(
+            "altimeter_valid", "-", 0.0, 1.0, 1.0, "-", "-", lag, "1 if the newest sample that arrived had a return"
+        ),
+        Channel(
+            "altimeter_age",
+            "s",
+            0.0,
+            10.0 * AGE_SCALE,
+            AGE_SCALE,
+            "-",
+            "-",
+            "-",
+            "since the sample behind the range was taken, by its stamp; since the start before the first",
+        ),
+        Channel(
+            "altitude",
+            "m",
+            -2 * top,
+            2 * top,
+            top,
+            local,
+            inertial,
+            "none",
+            "believed height of the footpads above the pad's level",
+        ),
+        Channel(
+            "position_x",
+            "m",
+            -2 * far,
+            2 * far,
+            far,
+            "site",
+            inertial,
+            "none",
+            "believed downrange position; the pad is at 0",
+        ),
         Channel("position_y", "m", -2 * far, 2 * far, far, "site", inertial, "none", "believed cross-range position"),
-        Channel("velocity_x", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed lateral velocity downrange"),
-        Channel("velocity_y", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed lateral velocity cross-range"),
-        Channel("velocity_up", "m/s", -2 * fast, 2 * fast, fast, local, inertial, "none", "believed climb rate; negative when descending"),
+        Channel(
+            "velocity_x",
+            "m/s",
+            -2 * fast,
+            2 * fast,
+            fast,
+            local,
+            inertial,
+            "none",
+            "believed lateral velocity downrange",
+        ),
+        Channel(
+            "velocity_y",
+            "m/s",
+            -2 * fast,
+            2 * fast,
+            fast,
+            local,
+            inertial,
+            "none",
+            "believed lateral velocity cross-range",
+        ),
+        Channel(
+            "velocity_up",
+            "m/s",
+            -2 * fast,
+            2 * fast,
+            fast,
+            local,
+            inertial,
+            "none",
+            "believed climb rate; negative when descending",
+        ),
         Channel("attitude_x", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar kept positive"),
         Channel("attitude_y", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
         Channel("attitude_z", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
         Channel("attitude_w", "-", 0.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar"),
-        Channel("rate_x", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
-        Channel("rate_y", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
-        Channel("rate_z", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"),
-        Channel("propellant", "kg", 0.0, scales.propellant, scales.propellant, "-", "none", "none", "left in the tanks"),
+        Channel(
+            "rate_x", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
+        ),
+        Channel(
+            "rate_y", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
+        ),
+        Channel(
+            "rate_z", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
+        ),
+        Channel(
+            "propellant", "kg", 0.0, scales.propellant, scales.propellant, "-", "none", "none", "left in the tanks"
+        ),
         Channel("time", "s", 0.0, scales.time, scales.time, "-", "none", "none", "since the start"),
     ]
-    rows += [Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names]
+    rows += [
+        Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names
+    ]
     return ObservationTable(tuple(rows), history)
 
 
 @wp.func
-def put(observation: wp.array2d(dtype=float), row: int, column: int, value: float, scale: float, low: float, high: float):
+def put(
+    observation: wp.array2d(dtype=float), row: int, column: int, value: float, scale: float, low: float, high: float
+):
     """One number, clipped to its bounds [in scales] and scaled."""
     observation[row, column] = wp.clamp(value / scale, low, high)
 

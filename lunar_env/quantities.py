@@ -61,11 +61,11 @@ def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), 
 
 
 @functools.cache
-def mirrored(part: type) -> Any:
+def mirrored(part: Any) -> Any:
     """The Warp struct with one float for each number of the dataclass ``part``, nested parts included."""
     annotations: dict[str, Any] = {}
     for item in fields(part):
-        if dataclasses.is_dataclass(item.type):
+        if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
             annotations[item.name] = mirrored(item.type)
         elif "probability" in item.metadata:
             annotations[item.name] = float
@@ -106,7 +106,7 @@ def validate(part: Any, path: str = "") -> None:
     for item in fields(part):
         value = getattr(part, item.name)
         where = f"{path}.{item.name}" if path else item.name
-        if dataclasses.is_dataclass(item.type):
+        if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
             if not isinstance(value, item.type):
                 raise TypeError(f"{where} must be a {item.type.__name__}, got {value!r}")
             validate(value, where)

@@ -3,7 +3,7 @@
 `draw` turns a `Scene` into pixels and depends on nothing else: the same scene gives the same picture, with no
 display, clock or random number involved. `Window` puts such pictures on a screen. The camera is a function of
 altitude alone, in steps of a factor two with a smooth passage between them: within a step the scale stands
-still and the lander visibly sinks. Far away the lander is an enlarged symbol, and the picture says by how much.
+still and the lander visibly sinks. Far away the lander is an enlarged symbol, and a note says by how much.
 
 Downrange runs to the right, up is up. Importing this module needs pygame-ce.
 """
@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 
 import numpy as np
 
 from lunar_env import instruments as panel
-from lunar_env.instruments import polygon, pygame, stroke, write
+from lunar_env.instruments import Colour, polygon, pygame, stroke, write
 
 GROUND_LINE = 0.86  # where the ground stands in the picture, as a fraction of its height
-STRIP_SHARE = 0.32  # the instruments' share of the frame's width
+STRIP_SHARE = 0.33  # the instruments' share of the frame's width
 SMALLEST_LANDER = 38  # [px at 600 px frame height], the size of the enlarged symbol
 
 GROUNDED = ("landed", "crashed", "tipped_over", "out_of_propellant")  # engine off, no way to go
@@ -86,11 +86,7 @@ class Symbol:
         """(across, along) in half-widths and heights -> screen [px]."""
         across, along = np.array(points).T
         sideways = np.array([-self.axis[1], self.axis[0]])
-        return (
-            self.foot
-            + np.outer(across * self.half_width, sideways)
-            + np.outer(along * self.height, self.axis)
-        )
+        return self.foot + np.outer(across * self.half_width, sideways) + np.outer(along * self.height, self.axis)
 
 
 def draw(scene: Scene, size: tuple[int, int] = (800, 600)) -> np.ndarray:
@@ -109,8 +105,8 @@ def draw(scene: Scene, size: tuple[int, int] = (800, 600)) -> np.ndarray:
     _draw_pad(view, known, camera, unit)
     if scene.outcome not in GROUNDED:
         _draw_plume(view, known.throttle, symbol)
+        _draw_beam(view, scene.beam, camera, symbol, unit)
         _draw_velocity(view, known, symbol, unit)
-    _draw_beam(view, scene.beam, camera, symbol, unit)
     _draw_lander(view, symbol, charred=scene.outcome in WRECKED)
     panel.draw_scale(view, camera.scale, magnification, unit)
     if scene.outcome != "flying":
@@ -121,9 +117,9 @@ def draw(scene: Scene, size: tuple[int, int] = (800, 600)) -> np.ndarray:
 
 
 def _without_nan(scene: Scene) -> Scene:
-    """A scene that can be drawn: what is not known is drawn as zero, and the instruments show a dash."""
-    numbers = {f.name: getattr(scene, f.name) for f in fields(scene) if f.type == "float"}
-    broken = {name: 0.0 for name, value in numbers.items() if not math.isfinite(value)}
+    """A scene that can be drawn: what is not known is drawn as zero or its default; instruments show a dash."""
+    unknown = [f for f in fields(scene) if f.type == "float" and not math.isfinite(getattr(scene, f.name))]
+    broken = {f.name: 0.0 if f.default is MISSING else f.default for f in unknown}
     forward, up = (v if math.isfinite(v) else 0.0 for v in scene.velocity)
     return replace(scene, velocity=(forward, up), **broken)
 
@@ -138,14 +134,14 @@ def _aim(scene: Scene, width: int, height: int) -> Camera:
     scale = height / shown
     across = width / scale
     # look ahead towards the pad, and end up with the lander in the middle
-    middle = scene.downrange - 0.2 * across * math.tanh(scene.downrange / (0.6 * across))
+    middle = scene.downrange - 0.16 * across * math.tanh(scene.downrange / (0.6 * across))
     downrange = middle + 0.51 * across * np.linspace(-1.0, 1.0, 140)
     # asked once a frame: the ground may be costly to look up
     looked_up = scene.ground(np.concatenate([downrange, [scene.downrange, 0.0]]))
     *profile, below, pad = np.nan_to_num(np.asarray(looked_up, dtype=float))
     heights = np.array(profile)
     # the mean ground moves less than the ground below, but must not carry the lander out of the picture
-    level = below + min(max(heights.mean() - below, -0.06 * shown), 0.06 * shown)
+    level = below + min(max(heights.mean() - below, -0.05 * shown), 0.05 * shown)
     origin = np.array([width / 2 - middle * scale, height * GROUND_LINE + level * scale])
     return Camera(scale, origin, downrange, heights, below, pad)
 
@@ -155,13 +151,11 @@ def _symbol(scene: Scene, camera: Camera, unit: float) -> tuple[Symbol, float]:
     magnification = max(SMALLEST_LANDER * unit / (scene.body_height * camera.scale), 1.0)
     enlarged = camera.scale * magnification
     clearance = scene.ground_clearance * enlarged
-    # the enlarged symbol turns about its own centre and grows upwards from the footpads, never into the ground
+    # the enlarged symbol turns about its own centre and grows upwards from the footpads, not into the ground
     centre = camera.at(scene.downrange, camera.below + scene.altitude) - (0.0, clearance)
     axis = np.array([math.sin(scene.tilt), -math.cos(scene.tilt)])
     foot = centre - axis * clearance
-    return Symbol(
-        foot, axis, scene.body_height * enlarged, scene.foot_span * enlarged, clearance
-    ), magnification
+    return Symbol(foot, axis, scene.body_height * enlarged, scene.foot_span * enlarged, clearance), magnification
 
 
 @lru_cache(maxsize=8)
@@ -194,11 +188,13 @@ def _draw_pad(view: pygame.Surface, scene: Scene, camera: Camera, unit: float) -
     """Two posts on the ground, or an arrow towards a pad that is out of the picture."""
     width = view.get_width()
     x, y = camera.at(0.0, camera.pad)
-    half = max(14 * unit, 1.5 * camera.scale)
+    half = max(14 * unit / camera.scale, 1.5)  # [m]
     if 0 <= x <= width:
-        for post in (x - half, x + half):
-            stroke(view, panel.GOOD, (post, y), (post, y - 14 * unit), 3 * unit)
-        stroke(view, panel.GOOD, (x - half, y), (x + half, y), 4 * unit)
+        sides = np.array([-half, half])
+        left, right = camera.at(sides, np.interp(sides, camera.downrange, camera.heights))
+        for foot in (left, right):
+            stroke(view, panel.GOOD, foot, foot - (0.0, 14 * unit), 3 * unit)
+        stroke(view, panel.GOOD, left, right, 4 * unit)
         write(view, "PAD", (x, y + 9 * unit), 19 * unit, panel.TEXT, "midtop")
         return
     y, side = view.get_height() * 0.92, 1 if x > width else -1
@@ -206,9 +202,7 @@ def _draw_pad(view: pygame.Surface, scene: Scene, camera: Camera, unit: float) -
     back = tip - side * 13 * unit
     polygon(view, panel.GOOD, [(tip, y), (back, y - 8 * unit), (back, y + 8 * unit)])
     label = f"PAD {panel.distance(abs(scene.downrange))}"
-    write(
-        view, label, (back - side * 8 * unit, y), 20 * unit, panel.TEXT, "midright" if side > 0 else "midleft"
-    )
+    write(view, label, (back - side * 8 * unit, y), 20 * unit, panel.TEXT, "midright" if side > 0 else "midleft")
 
 
 def _draw_plume(view: pygame.Surface, throttle: float, symbol: Symbol) -> None:
@@ -242,7 +236,7 @@ def _draw_beam(view: pygame.Surface, valid: bool, camera: Camera, symbol: Symbol
     struck = np.flatnonzero(path[:, 1] >= np.interp(path[:, 0], edge_x, edge_y))
     end = path[struck[0]] if struck.size else path[-1]
     if valid:
-        stroke(view, panel.MEASURED, start, end, 2.5 * unit)
+        stroke(view, panel.MEASURED, start, end, 3 * unit)
         if struck.size:
             pygame.draw.aacircle(view, panel.MEASURED, end, 5 * unit)
         return
@@ -254,21 +248,42 @@ def _draw_beam(view: pygame.Surface, valid: bool, camera: Camera, symbol: Symbol
 
 
 def _draw_lander(view: pygame.Surface, symbol: Symbol, charred: bool) -> None:
+    """The lander, drawn large and scaled down: that makes its edges smooth."""
+    factor = 2 if symbol.height > 80 else 4
+    reach = math.ceil(0.6 * symbol.height + 1.2 * symbol.half_width)
+    corner = np.round(symbol.at([(0.0, 0.5)])[0] - reach)
+    large = Symbol(
+        (symbol.foot - corner) * factor, symbol.axis, symbol.height * factor, symbol.half_width * factor, 0.0
+    )
+    patch = pygame.Surface((2 * reach * factor, 2 * reach * factor), pygame.SRCALPHA, 32)
+    _draw_body(patch, large, *(CHARRED if charred else METAL))
+    patch = pygame.transform.smoothscale(patch, (2 * reach, 2 * reach))
+    # averaged with clear black, the colours of edge pixels have become premultiplied with their alpha
+    view.blit(patch, corner, special_flags=pygame.BLEND_PREMULTIPLIED)
+
+
+def _draw_body(patch: pygame.Surface, symbol: Symbol, bright: Colour, shade: Colour, dark: Colour) -> None:
     """Legs, engine bell, body, belt and deck; the Sun stands on the left."""
-    bright, shade, dark = CHARRED if charred else METAL
-    limb = max(symbol.height / 42, 1.6)
+
+    def shape(colour: Colour, *points: tuple[float, float]) -> None:
+        pygame.draw.polygon(patch, colour, symbol.at(list(points)))
+
+    def rod(colour: Colour, start: tuple[float, float], end: tuple[float, float], width: float = 0.03) -> None:
+        a, b = symbol.at([start, end])
+        aside = np.array([a[1] - b[1], b[0] - a[0]]) / np.linalg.norm(b - a) * max(width * symbol.height, 6.5) / 2
+        pygame.draw.polygon(patch, colour, [a + aside, b + aside, b - aside, a - aside])
+
     for side in (-1, 1):
-        hip, knee, pad = symbol.at([(0.6 * side, 0.42), (0.3 * side, 0.2), (0.97 * side, 0.02)])
-        stroke(view, bright, hip, pad, limb)
-        stroke(view, shade, knee, pad, limb)
-        stroke(view, bright, *symbol.at([(0.8 * side, 0.01), (1.14 * side, 0.01)]), 1.6 * limb)
-    polygon(view, dark, symbol.at([(-0.15, 0.24), (-0.32, 0.07), (0.32, 0.07), (0.15, 0.24)]))
-    body = [(0.0, 0.2), (0.42, 0.2), (0.68, 0.32), (0.68, 0.68), (0.48, 0.8), (0.0, 0.8)]
-    polygon(view, shade, symbol.at(body))
-    polygon(view, bright, symbol.at([(-across, along) for across, along in body]))
-    polygon(view, dark, symbol.at([(-0.68, 0.42), (-0.68, 0.5), (0.68, 0.5), (0.68, 0.42)]))
-    polygon(view, shade, symbol.at([(-0.36, 0.8), (-0.28, 0.92), (0.28, 0.92), (0.36, 0.8)]))
-    stroke(view, bright, *symbol.at([(0.12, 0.92), (0.12, 1.0)]), limb)
+        rod(shade, (0.3 * side, 0.2), (0.97 * side, 0.02))
+        rod(bright, (0.6 * side, 0.42), (0.97 * side, 0.02))
+        rod(bright, (0.8 * side, 0.015), (1.14 * side, 0.015))
+    shape(dark, (-0.15, 0.24), (-0.32, 0.07), (0.32, 0.07), (0.15, 0.24))
+    outline = [(0.0, 0.2), (0.42, 0.2), (0.68, 0.32), (0.68, 0.68), (0.48, 0.8), (0.0, 0.8)]
+    shape(shade, *outline)
+    shape(bright, *[(-across, along) for across, along in outline])
+    shape(dark, (-0.68, 0.42), (-0.68, 0.5), (0.68, 0.5), (0.68, 0.42))
+    shape(shade, (-0.36, 0.8), (-0.28, 0.92), (0.28, 0.92), (0.36, 0.8))
+    rod(bright, (0.12, 0.92), (0.12, 1.0))
 
 
 def _draw_velocity(view: pygame.Surface, scene: Scene, symbol: Symbol, unit: float) -> None:
@@ -283,13 +298,14 @@ def _draw_velocity(view: pygame.Surface, scene: Scene, symbol: Symbol, unit: flo
     stroke(view, panel.TEXT, start, end, 2 * unit)
     head = end - along * 10 * unit
     polygon(view, panel.TEXT, [end + along * 3 * unit, head + across * 5 * unit, head - across * 5 * unit])
-    # the label stands beside the tip, on the side where the beam is not
-    leans = np.dot(across, symbol.axis)
-    side = math.copysign(1.0, along[0] if abs(along[0]) > 0.5 else leans * along[1])
-    label = (end[0] + side * 14 * unit, end[1])
-    write(
-        view, panel.number(speed, " m/s"), label, 21 * unit, panel.TEXT, "midleft" if side > 0 else "midright"
-    )
+    # the label stands beside the tip, on the side where the beam is not, or below if there is no room
+    off_axis = end - symbol.foot - np.dot(end - symbol.foot, symbol.axis) * symbol.axis
+    side = math.copysign(1.0, along[0] if abs(along[0]) > 0.5 else off_axis[0])
+    x, y, anchor = end[0] + side * 14 * unit, end[1], "midleft" if side > 0 else "midright"
+    room, width = 90 * unit, view.get_width()
+    if not 0 < x + side * room < width:
+        x, y, anchor = min(max(end[0], room / 2), width - room / 2), y + 12 * unit, "midtop"
+    write(view, panel.number(speed, " m/s"), (x, y), 21 * unit, panel.TEXT, anchor)
 
 
 class Window:
@@ -306,15 +322,11 @@ class Window:
         self._clock = pygame.time.Clock()
 
     def show(self, frame: np.ndarray) -> None:
-        """Show a frame (height, width, 3), then wait until the next one is due. Does nothing once dismissed."""
+        """Show a frame (height, width, 3) and wait until the next is due. Does nothing once dismissed."""
         if self.dismissed:
             return
         size = (frame.shape[1], frame.shape[0])
-        if (
-            self._screen is None
-            or self._screen is not pygame.display.get_surface()
-            or self._screen.get_size() != size
-        ):
+        if self._screen is None or self._screen is not pygame.display.get_surface() or self._screen.get_size() != size:
             pygame.display.init()
             self._screen = pygame.display.set_mode(size)
             pygame.display.set_caption(self.title)

@@ -144,9 +144,7 @@ class LanderVecEnv(VecEnv):
             )
         setattr(self, attr_name, value)
 
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
-    ) -> list[Any]:
+    def env_method(self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any) -> list[Any]:
         """Call a method of this object or its ``descent`` once; its result, for each lander asked for."""
         owner = self if hasattr(self, method_name) else self.descent
         return [getattr(owner, method_name)(*method_args, **method_kwargs)] * len(self._rows(indices))

@@ -35,7 +35,9 @@ class Scenario(World):
     substeps: int = setting(4, "Runge-Kutta substeps per tick", low=1)
     decision_period: float = setting(1.0, "time between actions, whole ticks", unit="s", low=1e-4)
     time_limit: float = setting(600.0, "an episode is cut off here, whole ticks", unit="s", low=1e-4)
-    ceiling: float = setting(15_000.0, "a lander above is lost; also the observation's altitude scale", unit="m", low=1.0)
+    ceiling: float = setting(
+        15_000.0, "a lander above is lost; also the observation's altitude scale", unit="m", low=1.0
+    )
     extent: float = setting(60_000.0, "a lander farther from the pad is lost; also a scale", unit="m", low=1.0)
     top_speed: float = setting(400.0, "the observation's speed scale", unit="m/s", low=0.1)
 
@@ -49,7 +51,9 @@ class Scenario(World):
             for end in _ends(value):
                 whole_ticks(where, end, self.tick)
         if self.altimeter.period < self.tick:
-            raise ValueError(f"altimeter.period must be at least one tick of {self.tick:g} s, got {self.altimeter.period:g} s")
+            raise ValueError(
+                f"altimeter.period must be at least one tick of {self.tick:g} s, got {self.altimeter.period:g} s"
+            )
         lag = _ends(self.engine.lag)[0]
         if 0.0 < lag < 0.5 * self.tick / self.substeps:
             raise ValueError(

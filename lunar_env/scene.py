@@ -1,7 +1,7 @@
 """From a batch of landers to the picture of one: what ``rendering.draw`` needs, read off a ``Descent``."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -53,9 +53,7 @@ def view(landers: wp.array(dtype=Lander), worlds: wp.array(dtype=WorldDrawn), vi
 
 
 @wp.kernel
-def profile(
-    landers: wp.array(dtype=Lander), x: wp.array(dtype=float), y: float, height: wp.array(dtype=float)
-):
+def profile(landers: wp.array(dtype=Lander), x: wp.array(dtype=float), y: float, height: wp.array(dtype=float)):
     """Heights [m] of the ground along a line of constant y [m]."""
     i = wp.tid()
     height[i] = ground_height(x[i], y, landers[0].surface)
@@ -113,8 +111,8 @@ def ground_profile(lander: torch.Tensor, y: float) -> Callable[[np.ndarray], np.
     def ground(downrange: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(downrange, dtype=np.float32)
         height = np.empty_like(x)
-        wp_x, wp_height = (wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height))
-        wp.launch(profile, dim=x.size, inputs=[structs(lander, Lander), wp_x, y, wp_height], device="cpu")
+        shared: list[Any] = [wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height)]
+        wp.launch(profile, dim=x.size, inputs=[structs(lander, Lander), shared[0], y, shared[1]], device="cpu")
         return height
 
     return ground

@@ -36,9 +36,13 @@ class Altimeter:
     delay: Number = number(0.2, "s", "from sample to reading, whole ticks [P]", low=0.0, high=10.0)
     jitter: float = setting(0.0, "up to this much more delay, drawn per sample, whole ticks", unit="s", low=0.0)
     minimum_range: Number = number(0.0, "m", "gate: nearer returns are refused", low=0.0, high=1e6)
-    maximum_range: Number = number(10_000.0, "m", "gate, and range of half detection on reference ground", low=1.0, high=1e7)
+    maximum_range: Number = number(
+        10_000.0, "m", "gate, and range of half detection on reference ground", low=1.0, high=1e7
+    )
     reference_albedo: Number = number(0.12, "-", "ground on which maximum_range holds", low=0.001, high=1.0)
-    detection_width: Number = number(0.07, "-", "softness of the detection edge, share of the range [P]", low=0.0, high=1.0)
+    detection_width: Number = number(
+        0.07, "-", "softness of the detection edge, share of the range [P]", low=0.0, high=1.0
+    )
     closing_speed: Number = number(1e9, "m/s", "detection falls as exp(-|v|/this) [P: 50-300]", low=1.0, high=1e12)
     cant: Number = number(0.0, "rad", "of the beam from the body's -z axis towards +x", low=-1.5, high=1.5)
     bias: Number = number(0.0, "m", "added to every range", low=-1e4, high=1e4)
@@ -144,7 +148,14 @@ def measure(
 
 @wp.func
 def transport(
-    sample: Sample, key: wp.uint64, tick: int, time: float, seconds: float, jitter_ticks: int, altimeter: AltimeterDrawn, faults: FaultsDrawn
+    sample: Sample,
+    key: wp.uint64,
+    tick: int,
+    time: float,
+    seconds: float,
+    jitter_ticks: int,
+    altimeter: AltimeterDrawn,
+    faults: FaultsDrawn,
 ) -> Sample:
     """When the sample arrives, and the time stamp it carries. ``seconds`` is the length of a tick."""
     normal_delay = int(altimeter.delay / seconds + 0.5)

@@ -143,13 +143,17 @@ def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
 
 def structs(table: torch.Tensor, struct: Any) -> wp.array:
     """The same memory as a Warp array of structs, one per row. The table must outlive it."""
-    return wp.array(ptr=table.data_ptr(), dtype=struct, shape=table.shape[:-1], device=wp.device_from_torch(table.device))
+    return wp.array(
+        ptr=table.data_ptr(), dtype=struct, shape=table.shape[:-1], device=wp.device_from_torch(table.device)
+    )
 
 
 class State:
     """The tables of a batch of landers: everything a snapshot needs, as torch tensors on the batch's device."""
 
-    def __init__(self, drawn: Any, num_landers: int, delay_slots: int, observation_size: int, device: torch.device) -> None:
+    def __init__(
+        self, drawn: Any, num_landers: int, delay_slots: int, observation_size: int, device: torch.device
+    ) -> None:
         def empty(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.float32, device=device)
 

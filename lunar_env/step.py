@@ -11,7 +11,7 @@ import warp as wp
 from lunar_env import random
 from lunar_env.actuators import Attitude, feed, forcing_of
 from lunar_env.control import Guidance, steer
-from lunar_env.dynamics import Engine, Forcing, Mass, Moon, accumulate, altitude_of, runge_kutta, up_at
+from lunar_env.dynamics import Engine, Forcing, Mass, Moon, accumulate, runge_kutta, up_at
 from lunar_env.faults import Faults
 from lunar_env.ground import Gear, fly_to_ground, height_above_ground, may_touch
 from lunar_env.navigation import Navigation, drift, initial_belief
@@ -46,7 +46,9 @@ class Start:
     """Where an episode begins."""
 
     altitude: Number = number(1000.0, "m", "of the footpads above the pad's level", low=0.1, high=1e6)
-    distance: Number = number(0.0, "m", "downrange distance still to go to the pad, along the surface", low=-2e6, high=2e6)
+    distance: Number = number(
+        0.0, "m", "downrange distance still to go to the pad, along the surface", low=-2e6, high=2e6
+    )
     cross_distance: Number = number(0.0, "m", "offset from the approach plane", low=-1e5, high=1e5)
     speed: Number = number(0.0, "m/s", "downrange, along the local horizontal", low=-1e4, high=1e4)
     cross_speed: Number = number(0.0, "m/s", "along y", low=-1e3, high=1e3)
@@ -56,7 +58,11 @@ class Start:
     throttle: Number = number(0.0, "-", "thrust that flows at the start", low=0.0, high=1.0)
     propellant: Number = number(100.0, "kg", "in the tanks", low=0.0, high=1e6)
     progress: Number = number(
-        0.0, "-", "0 starts here, 1 at 60 m; for training along the whole descent; below 0 counts as 0", low=-10.0, high=1.0
+        0.0,
+        "-",
+        "0 starts here, 1 at 60 m; for training along the whole descent; below 0 counts as 0",
+        low=-10.0,
+        high=1.0,
     )
 
 
@@ -268,12 +274,19 @@ def sense(
     time = float(tick) * settings.seconds
     if tick + phase == (newest + 1) * settings.period:
         sample = measure(
-            key, tick, time, height, lander.motion, world.moon, lander.surface, world.terrain.albedo, world.gear,
-            world.altimeter, world.faults,
+            key,
+            tick,
+            time,
+            height,
+            lander.motion,
+            world.moon,
+            lander.surface,
+            world.terrain.albedo,
+            world.gear,
+            world.altimeter,
+            world.faults,
         )
-        sample = transport(
-            sample, key, tick, time, settings.seconds, settings.jitter, world.altimeter, world.faults
-        )
+        sample = transport(sample, key, tick, time, settings.seconds, settings.jitter, world.altimeter, world.faults)
         tables.delay_line[newest % settings.slots, row] = sample
 
     number = int(newest)

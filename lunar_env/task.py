@@ -90,9 +90,7 @@ def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> flo
 
 
 @wp.func
-def at_touchdown(
-    record: Record, motion: Motion, moon: MoonDrawn, surface: Surface
-) -> Record:
+def at_touchdown(record: Record, motion: Motion, moon: MoonDrawn, surface: Surface) -> Record:
     """Speeds and angles at the moment the ground is met."""
     up = up_at(motion.position, moon.radius)
     ground = shape_below(motion.position, moon.radius, surface)

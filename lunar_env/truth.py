@@ -23,7 +23,10 @@ class Truth:
 
 @wp.kernel
 def tell(
-    landers: wp.array(dtype=Lander), worlds: wp.array(dtype=WorldDrawn), settings: Settings, truths: wp.array(dtype=Truth)
+    landers: wp.array(dtype=Lander),
+    worlds: wp.array(dtype=WorldDrawn),
+    settings: Settings,
+    truths: wp.array(dtype=Truth),
 ):
     """Work out the truth of every lander."""
     row = wp.tid()

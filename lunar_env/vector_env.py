@@ -104,9 +104,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         table = np.vstack([DISCRETE_ACTIONS, np.full((1, 2), np.nan, np.float32)])
         self._table = torch.from_numpy(table).to(self.device)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes: with a seed the first of each lander, without one the next of each.
 
         The only option is ``reset_mask``, (num_envs,) bool, numpy or torch: other rows stay as they are, bit
@@ -209,9 +207,7 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
     for known, name in MODES.items():
         if mode is known or mode == name or mode == known.value:
             return known
-    raise ValueError(
-        f"autoreset_mode must be an AutoresetMode or one of {', '.join(MODES.values())}, got {mode!r}"
-    )
+    raise ValueError(f"autoreset_mode must be an AutoresetMode or one of {', '.join(MODES.values())}, got {mode!r}")
 
 
 def limited(scenario: Scenario, max_episode_steps: int | None) -> Scenario:

@@ -29,16 +29,18 @@ ORDER: list[str | tuple[str, ...]] = [
     "observation",
     # what strings them together
     "step",
+    "truth",
     "scenario",
     "missions",
-    "truth",
     "descent",
     # the shells
     ("instruments", "rendering"),
+    "scene",
     "differentiable",
     "env",
     "vector_env",
     "sb3",
+    "checker",
     "__init__",
     # a program, which may use the package as anyone does
     "bench",

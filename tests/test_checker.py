@@ -33,9 +33,7 @@ def test_our_checker_finds_nothing_in_any_mode(mode, output, device):
 
 @EACH_MODE
 def test_our_checker_finds_nothing_with_discrete_actions(mode):
-    check_vector_env(
-        lambda: LanderVectorEnv(3, "planar", autoreset_mode=mode, discrete=True, time_limit=20.0)
-    )
+    check_vector_env(lambda: LanderVectorEnv(3, "planar", autoreset_mode=mode, discrete=True, time_limit=20.0))
 
 
 @EACH_MODE

@@ -123,10 +123,7 @@ def test_the_same_seed_repeats_and_two_seeds_differ():
 
 
 def test_seeds_are_told_apart_in_all_64_bits():
-    starts = {
-        bits(Descent("vertical", seed=seed).reset(seed=seed))
-        for seed in (0, 1, 2**31, 2**32, 2**32 + 1, 2**63)
-    }
+    starts = {bits(Descent("vertical", seed=seed).reset(seed=seed)) for seed in (0, 1, 2**31, 2**32, 2**32 + 1, 2**63)}
     assert len(starts) == 6
 
 
@@ -163,9 +160,7 @@ def test_without_noise_a_reading_is_the_truth_of_exactly_one_lag_ago(lag):
 
 def test_the_age_of_a_reading_is_the_lag():
     descent = Descent(load_scenario("vertical", **CLEAN, **{"altimeter.delay": 0.3}), 5, seed=8)
-    ages = torch.stack(
-        [descent.observations.read(told.observation)["altimeter_age"] for told in fly(descent, 20)]
-    )
+    ages = torch.stack([descent.observations.read(told.observation)["altimeter_age"] for told in fly(descent, 20)])
     assert torch.allclose(ages[4:], torch.tensor(0.3))
 
 
@@ -202,9 +197,7 @@ def test_a_masked_reset_leaves_the_others_bitwise_alone(autoreset):
 
 def test_the_final_observation_belongs_to_the_episode_that_ended():
     changed = load_scenario("planar", history=2, time_limit=20.0)
-    many = {
-        mode: Descent(changed, 32, seed=11, autoreset=mode) for mode in ("same_step", "next_step", "disabled")
-    }
+    many = {mode: Descent(changed, 32, seed=11, autoreset=mode) for mode in ("same_step", "next_step", "disabled")}
     over = torch.zeros(32, dtype=torch.bool)
     for told, waiting, still in zip(*(fly(descent, 40) for descent in many.values()), strict=True):
         first = told.done & ~over
@@ -252,20 +245,20 @@ def test_the_history_of_a_new_episode_shows_its_first_reading_only():
     for told in fly(descent, 45):
         readings = told.observation.reshape(4, 3, width)
         new = told.done
-        assert torch.equal(readings[new, 0], readings[new, 2]) and torch.equal(
-            readings[new, 1], readings[new, 2]
-        )
+        assert torch.equal(readings[new, 0], readings[new, 2]) and torch.equal(readings[new, 1], readings[new, 2])
         clocks = readings[..., 17]
         assert (clocks[~new].diff(dim=1) >= 0.0).all()
 
 
 @pytest.mark.parametrize("autoreset", ["next_step", "same_step", "disabled"])
 def test_snapshot_and_restore_continue_bit_for_bit(autoreset):
-    descent = Descent(load_scenario("planar", time_limit=15.0), 8, seed=13, autoreset=autoreset)
+    # With a delay above the decision period, samples are under way when the snapshot is taken.
+    scenario = load_scenario("planar", time_limit=15.0, **{"altimeter.delay": 1.2})
+    descent = Descent(scenario, 8, seed=13, autoreset=autoreset)
     list(fly(descent, 20))
     snapshot = descent.snapshot()
     first = [told_bits(told) for told in fly(descent, 35)]
-    other = Descent(descent.scenario, 8, seed=99, autoreset=autoreset)
+    other = Descent(scenario, 8, seed=99, autoreset=autoreset)
     for continued in (descent, other):
         continued.restore(snapshot)
         assert [told_bits(told) for told in fly(continued, 35)] == first
@@ -321,11 +314,7 @@ def test_every_preset_flies_in_every_control_mode_inside_its_space(scenario, con
     ended = torch.zeros(12, dtype=torch.bool)
     for _ in range(many.scenario.steps):
         # A third of the numbers at each end of the box, the rest anywhere, some of it outside.
-        action = (
-            (3.0 * torch.rand(12, many.descent.action_size, generator=generator) - 1.5)
-            .mul(2.0)
-            .clamp(-1.5, 1.5)
-        )
+        action = (3.0 * torch.rand(12, many.descent.action_size, generator=generator) - 1.5).mul(2.0).clamp(-1.5, 1.5)
         observation, reward, terminated, truncated, info = many.step(action)
         assert ((observation >= low) & (observation <= high)).all()
         assert ((info["final_obs"] >= low) & (info["final_obs"] <= high)).all()

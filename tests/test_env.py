@@ -138,17 +138,13 @@ def test_an_action_that_is_none_is_refused_by_name_and_nothing_flies(action):
     env = LanderEnv("planar")
     env.reset(seed=0)
     before = env.descent.snapshot()
-    with pytest.raises(
-        ValueError, match=r"action must be .*2 finite numbers \(throttle, pitch_rate\).*got.*sample"
-    ):
+    with pytest.raises(ValueError, match=r"action must be .*2 finite numbers \(throttle, pitch_rate\).*got.*sample"):
         env.step(action)
     after = env.descent.snapshot()
     assert all(before[name].numpy().tobytes() == after[name].numpy().tobytes() for name in before)
 
 
-@pytest.mark.parametrize(
-    "wild", [[3.0, -7.0], [1e30, -1e30], np.array([1e300, -1e300]), np.array([5, -5])], ids=repr
-)
+@pytest.mark.parametrize("wild", [[3.0, -7.0], [1e30, -1e30], np.array([1e300, -1e300]), np.array([5, -5])], ids=repr)
 def test_finite_actions_outside_the_box_are_clipped(wild):
     env, tame = LanderEnv("planar"), LanderEnv("planar")
     env.reset(seed=0)

@@ -51,7 +51,7 @@ def test_a_bias_makes_half_its_square_of_time(axis: int) -> None:
 
 def test_the_variance_of_a_random_walk_grows_as_time() -> None:
     landers, walk, tick = 2000, 0.01, 0.5
-    timing = dict(tick=tick, substeps=1, decision_period=4.0, altimeter__period=4.0, altimeter__delay=0.0)
+    timing = dict(tick=tick, substeps=1, decision_period=4.0, altimeter__period=4.0, altimeter__delay=0.0, engine__lag=0.0)
     descent = drifting(landers, moon__radius=FLAT, navigation__random_walk=walk, **timing)
     low, high = stats.chi2.interval(1.0 - RARE, landers)
     variances, times = [], [8, 32, 128, 512]

@@ -116,9 +116,7 @@ def test_what_was_returned_does_not_change():
     for action in actions_for(env, 40):
         env.step(action)
     assert all(
-        np.array_equal(a, b)
-        for now, then in zip(kept, copies, strict=True)
-        for a, b in zip(now, then, strict=True)
+        np.array_equal(a, b) for now, then in zip(kept, copies, strict=True) for a, b in zip(now, then, strict=True)
     )
     assert all(array.flags.c_contiguous for told in kept for array in told)
 
@@ -207,9 +205,7 @@ def test_the_value_of_a_truncated_episode_is_added_once():
     reward, done, infos = seen[3]
     assert done.all() and all(info["TimeLimit.truncated"] for info in infos)
     # The policy was updated after the rollout, so the values are read from a model of the same seed.
-    fresh = PPO(
-        "MlpPolicy", LanderVecEnv("vertical", 4, time_limit=2.0), n_steps=4, batch_size=4, gamma=0.9, seed=1
-    )
+    fresh = PPO("MlpPolicy", LanderVecEnv("vertical", 4, time_limit=2.0), n_steps=4, batch_size=4, gamma=0.9, seed=1)
     terminal = torch.as_tensor(np.stack([info["terminal_observation"] for info in infos]))
     value = fresh.policy.predict_values(terminal).detach().numpy().ravel()
     np.testing.assert_allclose(model.rollout_buffer.rewards[3], reward + 0.9 * value, rtol=1e-4)

@@ -58,8 +58,7 @@ def test_make_vec_over_single_environments_works_too():
 def test_the_default_is_same_step_and_modes_have_two_spellings():
     assert short().metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert (
-        LanderVectorEnv(1, "vertical", autoreset_mode="next_step").metadata["autoreset_mode"]
-        is AutoresetMode.NEXT_STEP
+        LanderVectorEnv(1, "vertical", autoreset_mode="next_step").metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     )
     assert "autoreset_mode" not in LanderVectorEnv.metadata, "the mode belongs to the instance"
     with pytest.raises(ValueError, match=r"autoreset_mode must be .*next_step.*got 'sometimes'"):
@@ -83,18 +82,14 @@ def test_same_step_tells_of_both_episodes():
     done = terminated | truncated
     assert torch.equal(info["_final_obs"], done) and torch.equal(info["_final_info"], done)
     final = info["final_info"]
-    assert set(final) == {
-        prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)
-    }
+    assert set(final) == {prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)}
     assert torch.equal(final["outcome"], info["outcome"])
     assert (info["outcome"][done] > 0).all() and (info["outcome"][~done] == 0).all()
     assert not torch.equal(info["final_obs"][done], observation[done])
     assert (observation[done][:, 17] == 0.0).all(), "the clock of the new episode"
 
 
-@pytest.mark.parametrize(
-    "mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED], ids=lambda mode: mode.value
-)
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED], ids=lambda mode: mode.value)
 def test_the_other_modes_keep_the_record_at_the_top(mode):
     _, _, terminated, truncated, info = one_end(short(mode))
     done = terminated | truncated
@@ -145,9 +140,7 @@ def test_a_masked_reset_can_take_a_seed():
 def test_a_wrong_mask_is_refused(mask):
     env = short(AutoresetMode.DISABLED)
     env.reset(seed=0)
-    with pytest.raises(
-        ValueError, match=r"reset_mask must be bool of shape \(5,\) with at least one True, got"
-    ):
+    with pytest.raises(ValueError, match=r"reset_mask must be bool of shape \(5,\) with at least one True, got"):
         env.reset(options={"reset_mask": np.array(mask)})
 
 

@@ -83,7 +83,7 @@ RESILIENCE = change(
     AS_PLANNED,
     {
         "name": "resilience",
-        "summary": "Resilience as it flew: first valid range drawn around 900 m, from 200 m up to the planned kilometres",
+        "summary": "Resilience as it flew: first valid range drawn around 900 m, from 200 m to 5 km",
         # Around the real one, and covering the planned one: logarithmic, 200 m to 5 km (missions reference, section 7).
         "faults.late_acquisition.altitude": {"low": 200.0, "high": 5_000.0, "log": True},
     },
@@ -93,8 +93,9 @@ REPLAY = change(
     RESILIENCE,
     {
         "name": "resilience_replay",
-        "summary": "The accident itself: the flight's first valid range and the altitude belief that explains its speed",
-        # "Below 900 m" is an upper bound. 66 m/s there and 42 m/s at 192 m at full thrust (2.5 m/s^2 net) fit 720 m [C].
+        "summary": "The accident itself: the real first valid range, and the altitude belief that explains the speed",
+        # "Below 900 m" is an upper bound. 66 m/s there and 42 m/s at 192 m at full thrust, 2.5 m/s^2 net, fit
+        # 720 m [C].
         "faults.late_acquisition.altitude": 720.0,
         # The plan passes 66 m/s some 2.1 km up (see the pilot as_flown), so the belief was about 1.4 km too high [C].
         "navigation.altitude_error": 1_400.0,
