@@ -278,7 +278,10 @@ def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, dec
     style["rotation"] = np.degrees(np.arctan2(here, deceleration))  # of the tangent in m and m/s
     height = square(root(here**2 / (2 * deceleration)) - 0.02 * root(frame.altitude))
     axes.text(here, height, f"stops at {deceleration:.1f} m/s²", ha="center", va="top", **style)
-    axes.text(0.985, 0.03, "too late to stop", transform=axes.transAxes, ha="right", color=MUTED, zorder=1)
+    ends = (0.985, 0.86, 0.74)
+    words = [np.stack([np.linspace(end - 0.27, end, 10), np.full(10, 0.045)], axis=1) for end in ends]
+    end = ends[clearest(flights, frame, words)]
+    axes.text(end, 0.03, "too late to stop", transform=axes.transAxes, ha="right", color=MUTED, zorder=1)
 
 
 def clearest(flights: Sequence[Flight], frame: Frame, candidates: Sequence[np.ndarray]) -> int:
@@ -344,7 +347,7 @@ def draw_altitude(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None
     axes.plot(time, belief, color=colour, lw=1.6)
     heard = np.flatnonzero(~silent)
     dots = heard[:: 1 + heard.size // MOST_READINGS]
-    axes.plot(flight.time[dots], flight.measured_altitude[dots], "o", ms=2.6, mfc=INK, mec="none", zorder=4)
+    axes.plot(flight.time[dots], flight.measured_altitude[dots], "o", ms=2.6, color=INK, mew=0, zorder=4)
     root_axis(axes, "y", frame.altitude, metres)
     axes.set(xlim=(0, frame.time), title="altitude")
     axes.set_xlabel("time, s", loc="right")
@@ -358,7 +361,8 @@ def name_lines(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None:
     below = {"xytext": (-5, -6), "ha": "right", "va": "top"} | style
     heard = np.flatnonzero(np.isfinite(flight.measured_altitude))
     first = flight.time[heard[0]] if heard.size else flight.time[-1]
-    sample = int((0.25 if first > 0.45 * flight.time[-1] else 0.65) * flight.time.size)
+    moment = max((0.25 if first > 0.45 * flight.time[-1] else 0.65) * flight.time[-1], 0.15 * frame.time)
+    sample = min(int(np.searchsorted(flight.time, moment)), flight.time.size - 1)
     truth, belief = flight.altitude[sample], flight.believed_altitude[sample]
     if np.isfinite(truth):
         axes.annotate("truth", (flight.time[sample], truth), color=MUTED, **(above if truth > belief else below))
@@ -367,7 +371,7 @@ def name_lines(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None:
     late = heard[flight.time[heard] >= 0.3 * frame.time]
     if late.size:
         axes.annotate("readings", (flight.time[late[0]], flight.measured_altitude[late[0]]), **below)
-    if first > 0.2 * frame.time:
+    if first > 0.3 * frame.time:
         words = f"no valid reading{' ' if first > 0.45 * frame.time else chr(10)}for {first:.0f} s"
         place = {"transform": axes.get_xaxis_transform(), "ha": "center", "color": MUTED}
         axes.text(first / 2, 0.05, words, **place)

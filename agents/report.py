@@ -364,7 +364,7 @@ PAGE = """<!doctype html>
 * { box-sizing: border-box; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 body { margin: 0 auto; max-width: 72rem; padding: 3rem 1.5rem 5rem;
   color: var(--ink); background: var(--paper);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
 h1, h2 { font-family: "Iowan Old Style", "Palatino Linotype", Palatino, Georgia, "Liberation Serif", serif; }
 h1 { font-size: clamp(1.7rem, 4.4vw, 2.7rem); line-height: 1.2; font-weight: 500; max-width: 24em;
   margin: .3em 0 .5em; letter-spacing: -.01em; text-wrap: balance; overflow-wrap: anywhere; }
@@ -380,7 +380,7 @@ h3 small { font-weight: 400; margin-left: .4em; }
 .chip { display: inline-block; width: .7em; height: .7em; border-radius: 2px; margin-right: .5em; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .55rem 1rem .55rem 0; border-bottom: 1px solid var(--rule); }
-tbody th { font-weight: 600; overflow-wrap: anywhere; }
+tbody th { font-weight: 600; min-width: 9.5em; overflow-wrap: anywhere; }
 td { white-space: nowrap; }
 thead th { font-size: .85rem; font-weight: 400; color: var(--muted); vertical-align: top; line-height: 1.3; }
 thead small { display: block; }
@@ -390,7 +390,7 @@ td small { margin-left: .45em; }
 .rate { display: inline-block; min-width: 4em; font-weight: 600; }
 .bar { display: inline-block; position: relative; width: 6rem; height: .6rem; background: var(--shade); }
 .bar b, .bar i { position: absolute; top: 0; bottom: 0; }
-.bar b { background: var(--muted); min-width: 4px; opacity: .65; }
+.bar b { background: var(--muted); min-width: 1px; opacity: .65; }
 .bar i { width: 2px; margin-left: -1px; top: -3px; bottom: -3px; background: var(--ink); }
 .outcome { margin: 0 0 1rem; display: grid; grid-template-columns: 11rem 1fr; column-gap: 1rem; }
 .outcome > span { overflow-wrap: anywhere; line-height: 1.4; }
@@ -426,7 +426,14 @@ dt { font-size: .85rem; }
   .scenario { border: 0; padding-bottom: 0; }
   .outcome { display: block; }
 }
-@media print { body { padding: 0; font-size: 11px; max-width: none; } section { margin-top: 1.5rem; } }
+@media print {
+  html { font-size: 10px; }
+  body { padding: 0; max-width: none; }
+  section { margin-top: 1.5rem; }
+  section:has(.flights) { break-before: page; }
+  h2, h3 { break-after: avoid; }
+  tr, .outcome { break-inside: avoid; }
+}
 </style>
 </head>
 <body>

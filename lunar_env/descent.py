@@ -266,7 +266,7 @@ def checked_device(device: str | torch.device) -> torch.device:
         raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {device!r}') from None
     if chosen.type not in ("cpu", "cuda"):
         raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
-    wp.config.quiet = True  # Warp's banner belongs to its own programs
+    wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # Warp's banner would spoil piped output
     wp.init()
     if chosen.type == "cuda":
         if not torch.cuda.is_available():

@@ -3,9 +3,9 @@
 A point mass under the same gravity, thrust and fuel flow as the vehicle's, with the attitude taken as ideal: the thrust
 is a vector in the site frame. Left out: ground, sensors, throttle limits and lag.
 
-The forward path pays nothing for this. Warp compiles a function anew for each module that calls it, so this module's
-adjoint code stands here alone, and the kernels of ``step`` stay without. Gravity is ``dynamics.derivative``; the
-Runge-Kutta stages are written out again, because Warp cannot differentiate ``dynamics.plus``, which overwrites its parts.
+The forward path pays nothing for this: Warp compiles a function anew for each module that calls it, so the adjoint
+code is this module's alone, and the kernels of ``step`` stay without. Gravity is ``dynamics.derivative``; the stages of
+Runge-Kutta are written out again, because ``dynamics.plus`` overwrites its parts, and Warp's adjoints forbid that.
 """
 
 from typing import Any, NamedTuple
@@ -50,7 +50,12 @@ def rollout(
     """
     scenario = load_scenario(scenario)
     number = thrust.shape[1] if thrust.ndim == 3 else 0
-    wanted = {"position": (number, 3), "velocity": (number, 3), "propellant": (number,), "thrust": (len(thrust), number, 3)}
+    wanted = {
+        "position": (number, 3),
+        "velocity": (number, 3),
+        "propellant": (number,),
+        "thrust": (len(thrust), number, 3),
+    }
     for (name, shape), tensor in zip(wanted.items(), (position, velocity, propellant, thrust), strict=True):
         if tensor.shape != shape or not tensor.is_floating_point():
             raise ValueError(

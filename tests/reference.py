@@ -53,9 +53,14 @@ class Command:
     torque: tuple[float, float, float] = (0.0, 0.0, 0.0)  # [N m] about the body's axes
 
 
-def altitude(motion: Motion, radius: float) -> float:
-    """Height of the centre of mass above the sphere [m]."""
-    return float(np.linalg.norm(motion.position + [0.0, 0.0, radius]) - radius)
+def from_centre(position: Vector, radius: float) -> Vector:
+    """Positions (..., 3) as seen from the centre of the Moon [m]."""
+    return position + np.array([0.0, 0.0, radius])
+
+
+def altitude(position: Vector, radius: float) -> Vector:
+    """Height (...) of positions (..., 3) above the sphere [m]."""
+    return np.linalg.norm(from_centre(position, radius), axis=-1) - radius
 
 
 def fly(
@@ -107,7 +112,7 @@ def _fly_one(
 def _derivative(world: World, y: Vector, commanded: float, torque: Sequence[float]) -> Vector:
     motion = _unpacked(y)
     inertia = np.array(world.inertia)
-    centre = motion.position + [0.0, 0.0, world.radius]
+    centre = from_centre(motion.position, world.radius)
     force = motion.throttle * world.thrust
     w1, w2, w3 = motion.rates
     cross = np.array([[0.0, -w3, w2], [w3, 0.0, -w1], [-w2, w1, 0.0]])

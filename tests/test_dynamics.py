@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import STANDARD_GRAVITY, Command, altitude, fly, motion_of, world_of
+from reference import STANDARD_GRAVITY, Command, altitude, fly, from_centre, motion_of, world_of
 
 from lunar_env import Descent, Range, Scenario, load_scenario
 
@@ -39,11 +39,6 @@ def throttle_of(action: float) -> float:
     return float(np.float32(0.5) * (np.float32(action) + np.float32(1.0)))
 
 
-def altitude_at(position: np.ndarray, radius: float) -> np.ndarray:
-    """Height above the sphere of (..., 3) positions [m]."""
-    return np.linalg.norm(position + [0.0, 0.0, radius], axis=-1) - radius
-
-
 # Start ------------------------------------------------------------------------------------------------------------
 
 
@@ -54,11 +49,11 @@ def test_a_descent_starts_where_the_scenario_says() -> None:
     drawn = {name: descent.state["drawn.start." + name].double().numpy() for name in ("altitude", "distance", "tilt")}
     radius = float(descent.state["drawn.moon.radius"][0])
     position, velocity = (descent.state["motion." + name].double().numpy() for name in ("position", "velocity"))
-    up = position + [0.0, 0.0, radius]
+    up = from_centre(position, radius)
     up /= np.linalg.norm(up, axis=1, keepdims=True)
     forward = np.stack([up[:, 2], np.zeros(200), -up[:, 0]], axis=1)
     # A coordinate of up to 6e5 m is stored to 0.03 m, z of up to 1e5 m to 0.004 m; the arc leans by at most 0.35.
-    height = altitude_at(position, radius) - 1.5
+    height = altitude(position, radius) - 1.5
     assert np.abs(height - drawn["altitude"]).max() < 0.03 * 0.35 + 0.01
     assert np.abs(-np.arctan2(up[:, 0], up[:, 2]) * radius - drawn["distance"]).max() < 0.1
     # Speeds of up to 1700 m/s are stored to 1.2e-4 m/s, and turned by an arc rounded to 3e-8 rad.
@@ -120,7 +115,7 @@ def test_an_orbit_of_100_by_15_km_keeps_its_energy_for_600_s() -> None:
     mu = float(descent.state["drawn.moon.surface_gravity"][0]) * radius**2
 
     def energy_and_momentum() -> tuple[float, np.ndarray]:
-        centre, velocity = exact(descent, "position")[0] + [0.0, 0.0, radius], exact(descent, "velocity")[0]
+        centre, velocity = from_centre(exact(descent, "position")[0], radius), exact(descent, "velocity")[0]
         return float(0.5 * velocity @ velocity - mu / np.linalg.norm(centre)), np.cross(centre, velocity)
 
     energy, momentum = energy_and_momentum()
@@ -321,11 +316,11 @@ def altitudes_of_a_descent(descent: Descent) -> tuple[np.ndarray, np.ndarray, np
     flown, shown, wanted = [], [], []
     for row in range(descent.num_envs):
         motions, _ = fly(world_of(descent.state, row), motion_of(descent.state, row), [second] * 600)
-        wanted.append([altitude(motion, radius) for motion in motions[1:]])
+        wanted.append([altitude(motion.position, radius) for motion in motions[1:]])
     for _ in range(600):
         hold(descent, THRUST)
-        flown.append(altitude_at(exact(descent, "position"), radius))
-        shown.append(altitude_at(descent.state["motion.position"].double().numpy(), radius))
+        flown.append(altitude(exact(descent, "position"), radius))
+        shown.append(altitude(descent.state["motion.position"].double().numpy(), radius))
     return np.array(flown), np.array(shown), np.array(wanted).T
 
 
@@ -360,6 +355,6 @@ def test_plain_float32_would_lose_metres() -> None:
             hold(descent, THRUST)
             for rest in rests:
                 rest.zero_()
-        now = altitude_at(descent.state["motion.position"][0].double().numpy(), radius)
-        worst = max(worst, abs(now - altitude(motion, radius)))
+        now = altitude(descent.state["motion.position"][0].double().numpy(), radius)
+        worst = max(worst, abs(now - altitude(motion.position, radius)))
     assert worst > 1.0

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reference import Command, fly, motion_of, world_of
+from reference import Command, altitude, fly, from_centre, motion_of, world_of
 
 from lunar_env import Descent, Outcome, Range, Scenario, load_scenario
 
@@ -94,8 +94,12 @@ ROUGH = dict(
 
 
 def test_a_powered_touchdown_on_rough_ground_is_that_of_the_reference() -> None:
-    start = dict(start__altitude=Range(250.0, 400.0), start__descent_rate=Range(20.0, 40.0), start__speed=Range(0.0, 20.0))
-    place = dict(start__distance=Range(0.0, 400.0), start__cross_distance=Range(-200.0, 200.0), start__tilt=Range(0.0, 0.3))
+    start = dict(
+        start__altitude=Range(250.0, 400.0), start__descent_rate=Range(20.0, 40.0), start__speed=Range(0.0, 20.0)
+    )
+    place = dict(
+        start__distance=Range(0.0, 400.0), start__cross_distance=Range(-200.0, 200.0), start__tilt=Range(0.0, 0.3)
+    )
     vehicle = dict(engine__lag=0.3, start__pitch_rate=Range(-0.02, 0.02), mass__dry=Range(300.0, 400.0))
     scenario, landers, action = falling(**start, **place, **vehicle, **ROUGH), 16, (-0.1, 0.01, -0.02, 0.03)
     start_of = Descent(scenario, landers)
@@ -110,14 +114,15 @@ def test_a_powered_touchdown_on_rough_ground_is_that_of_the_reference() -> None:
 
         def above(position: np.ndarray, radius: float = world.radius, surface: Any = surface) -> float:
             share = radius / (radius + position[2])
-            sphere = np.linalg.norm(position + [0.0, 0.0, radius]) - radius
-            return float(sphere - feet - surface(share * position[0], share * position[1]))
+            return float(altitude(position, radius) - feet - surface(share * position[0], share * position[1]))
 
         motions, time = fly(world, motion, [command], above)
-        up = motions[-1].position + [0.0, 0.0, world.radius]
+        up = from_centre(motions[-1].position, world.radius)
         up /= np.linalg.norm(up)
         climb = motions[-1].velocity @ up
-        record = {name: float(descent.state["record." + name][row]) for name in ("duration", "descent_rate", "lateral_speed")}
+        record = {
+            name: float(descent.state["record." + name][row]) for name in ("duration", "descent_rate", "lateral_speed")
+        }
         # Relief is looked up by sines in float32, right to some 1e-5 m; at 10 m/s that is a microsecond.
         assert abs(record["duration"] / time - 1.0) < 1e-5
         assert abs(record["descent_rate"] / -climb - 1.0) < 1e-5
@@ -162,7 +167,8 @@ GENTLE = dict(  # no weight and no thrust: what a lander starts with is what it 
 
 
 @pytest.mark.parametrize(
-    ("name", "limit"), [("descent_rate", 3.0), ("speed", 1.0), ("cross_speed", -1.0), ("tilt", 0.2), ("pitch_rate", -0.05)]
+    ("name", "limit"),
+    [("descent_rate", 3.0), ("speed", 1.0), ("cross_speed", -1.0), ("tilt", 0.2), ("pitch_rate", -0.05)],
 )
 def test_each_limit_parts_landed_from_crashed(name: str, limit: float) -> None:
     # A part in 100,000 to either side; what is compared is stored to a part in ten million.

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reference import from_centre
 from scipy import stats
 
 from lunar_env import Descent, Range, load_scenario
@@ -51,7 +52,9 @@ def test_a_bias_makes_half_its_square_of_time(axis: int) -> None:
 
 def test_the_variance_of_a_random_walk_grows_as_time() -> None:
     landers, walk, tick = 2000, 0.01, 0.5
-    timing = dict(tick=tick, substeps=1, decision_period=4.0, altimeter__period=4.0, altimeter__delay=0.0, engine__lag=0.0)
+    timing = dict(
+        tick=tick, substeps=1, decision_period=4.0, altimeter__period=4.0, altimeter__delay=0.0, engine__lag=0.0
+    )
     descent = drifting(landers, moon__radius=FLAT, navigation__random_walk=walk, **timing)
     low, high = stats.chi2.interval(1.0 - RARE, landers)
     variances, times = [], [8, 32, 128, 512]
@@ -103,11 +106,13 @@ def test_the_pilot_sees_truth_plus_error() -> None:
     start = dict(start__altitude=Range(500.0, 9000.0), start__distance=1000.0, start__speed=100.0, decision_period=0.1)
     descent = drifting(200, ceiling=15e3, **errors, **start)
     fly(descent, 2)
-    seen = {name: value.double().numpy() for name, value in descent.observations.read(descent.state.observation).items()}
+    seen = {
+        name: value.double().numpy() for name, value in descent.observations.read(descent.state.observation).items()
+    }
     state = descent.state
     position = state["motion.position"].double().numpy() + error(descent, "position")
     velocity = state["motion.velocity"].double().numpy() + error(descent, "velocity")
-    centre = position + [0.0, 0.0, 1_737_400.0]
+    centre = from_centre(position, 1_737_400.0)
     distance = np.linalg.norm(centre, axis=1)
     # Scaled by 15 km, 60 km and 400 m/s to float32 and back: a few units in the last place of those.
     assert np.abs(seen["altitude"] - (distance - 1_737_400.0 - 1.0)).max() < 5e-3

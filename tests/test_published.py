@@ -18,8 +18,8 @@ STANDARD_GRAVITY = 9.80665  # [m/s^2] by definition
 # Height and speed of start are those of the vehicle's feet. A radius of 1e12 m makes the field uniform.
 FLAT = {"control": "throttle", "moon.radius": 1e12, "engine.lag": 0.0, "engine.minimum_throttle": 0.0}
 
-# Meditch, "On the problem of optimal thrust programming for a lunar soft landing" (IEEE TAC 9, 1964), with the numbers
-# of the GPOPS and TOMLAB examples: h'' = u - 1.5, 0 <= u <= 3, h = 10, v = -2. Lengths and times have no unit; m and s.
+# Meditch, "On the problem of optimal thrust programming for a lunar soft landing" (IEEE TAC 9, 1964), with the
+# numbers of the GPOPS and TOMLAB examples: h'' = u - 1.5, 0 <= u <= 3, h = 10, v = -2, without units; here m and s.
 MEDITCH = load_scenario(
     "vertical",
     **FLAT,
@@ -34,8 +34,9 @@ MEDITCH = load_scenario(
     },
 )
 
-# "Rocket" by Storer (1969), listed in Ahl, "101 BASIC Computer Games": 120 miles up, 1 mile/s, 32,500 lb of which 16,500
-# are fuel, at most 200 lb/s, 0.001 mile/s^2, exhaust at 1.8 miles/s. The game burns in turns of 10 s; this is the bound.
+# "Rocket" by Storer (1969), listed in Ahl, "101 BASIC Computer Games": 120 miles up, 1 mile/s, 32,500 lb of which
+# 16,500 are fuel, at most 200 lb/s, 0.001 mile/s^2, exhaust at 1.8 miles/s. The game burns in turns of 10 s; this is
+# the bound without turns.
 ROCKET = load_scenario(
     "vertical",
     **FLAT,
@@ -136,7 +137,8 @@ def test_the_game_of_1969_is_won_with_the_published_fuel() -> None:
     assert touchdown(ROCKET, switch, ticks=400).speed < 1.0
     rest = at_rest(ROCKET, switch, (0.002, 0.02), ticks=400)
     burn = rest.time - rest.coast
-    # As printed but for the last digit: 0.01 lb is 5e-5 s of burn at 200 lb/s, where a time of 148 s is stored to 1e-5 s.
+    # The last digit that is printed of a time; five of a mass, where 0.01 lb is 5e-5 s of burn and a time of 148 s
+    # is stored to 1e-5 s.
     assert abs(rest.coast - 71.712) < 0.0005
     assert abs(burn - 76.641) < 0.001
     assert abs(rest.time - 148.354) < 0.001

@@ -3,7 +3,6 @@
 Statistics are of fixed keys; a bound is one that good randomness breaks once in 10,000.
 """
 
-
 import numpy as np
 import pytest
 import torch
@@ -238,5 +237,3 @@ def test_another_seed_lander_or_episode_is_another_descent(change: str) -> None:
         other.reset()
     altitudes = one.state["drawn.start.altitude"], other.state["drawn.start.altitude"]
     assert not torch.isin(*altitudes).any()
-
-

@@ -107,7 +107,9 @@ VALUE = NUMBER | st.tuples(NUMBER, NUMBER, st.booleans()).filter(lambda t: t[0] 
 
 
 @settings(deadline=None)  # a shared machine may be slow
-@given(st.dictionaries(st.sampled_from([p for p in PATHS if p not in ("terrain.levelling", "terrain.wavelength")]), VALUE))
+@given(
+    st.dictionaries(st.sampled_from([p for p in PATHS if p not in ("terrain.levelling", "terrain.wavelength")]), VALUE)
+)
 def test_any_changes_survive_being_written_and_read(changes: dict[str, Any]) -> None:
     scenario = load_scenario("vertical", **changes)
     again = from_dict(json.loads(scenario.to_json()))
@@ -221,7 +223,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("changes", "error", "words"), REFUSED, ids=lambda value: str(value)[:60])
-def test_a_mistake_is_refused_by_path_value_and_remedy(changes: dict[str, Any], error: type[Exception], words: str) -> None:
+def test_a_mistake_is_refused_by_path_value_and_remedy(
+    changes: dict[str, Any], error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=re.escape(words)):
         load_scenario("vertical", **changes)
 

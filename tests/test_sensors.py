@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from reference import altitude, from_centre
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.spatial.transform import Rotation
@@ -72,7 +73,7 @@ def is_share(count: float, trials: int, chance: float | np.ndarray) -> bool:
 
 
 def leaning(scenario: Scenario, landers: int, most: float) -> tuple[Descent, np.ndarray, np.ndarray]:
-    """Landers leaning by up to ``most`` [rad] any way, after a look: with origin and direction (N, 3) of their beams."""
+    """Landers leaning by up to ``most`` [rad] any way, after a look; origins and directions (N, 3) of their beams."""
     descent = Descent(scenario, landers)
     generator = np.random.default_rng(1)
     way, angle = generator.uniform(0.0, 2.0 * np.pi, landers), generator.uniform(0.0, most, landers)
@@ -96,7 +97,7 @@ def test_over_a_plane_the_range_is_the_height_over_the_cosine() -> None:
 def test_over_the_sphere_the_range_ends_on_the_sphere() -> None:
     scenario = sounding(**HANGING, moon__radius=1_737_400.0, start__altitude=Range(10.0, 9_000.0), altimeter__cant=0.2)
     descent, origin, beam = leaning(scenario, 500, 0.9)
-    centre = origin + [0.0, 0.0, 1_737_400.0]
+    centre = from_centre(origin, 1_737_400.0)
     along = np.sum(centre * beam, axis=1)
     wanted = -along - np.sqrt(along**2 - (np.sum(centre**2, axis=1) - 1_737_400.0**2))
     # As over the plane; float32 also holds no centre distance better than 0.06 m, which the core avoids needing.
@@ -126,9 +127,13 @@ def test_a_beam_that_leans_uphill_is_the_shorter_one(tilt: float) -> None:
 def test_on_rough_ground_the_beam_ends_within_a_centimetre() -> None:
     # Slopes of up to 18 degrees, 11 of the plane and 7 of the relief, seen from up to 57 degrees off the vertical.
     where = dict(start__distance=Range(-5000.0, 5000.0), start__cross_distance=Range(-5000.0, 5000.0))
-    rough = dict(terrain__slope=Range(0.0, 0.2), terrain__slope_direction=Range(0.0, 6.28), terrain__relief=Range(0.0, 40.0))
+    rough = dict(
+        terrain__slope=Range(0.0, 0.2), terrain__slope_direction=Range(0.0, 6.28), terrain__relief=Range(0.0, 40.0)
+    )
     phases = dict(terrain__phase_x=Range(0.0, 6.28), terrain__phase_y=Range(0.0, 6.28))
-    place = dict(moon__radius=1_737_400.0, start__altitude=Range(100.0, 9_000.0), terrain__wavelength=Range(2000.0, 3000.0))
+    place = dict(
+        moon__radius=1_737_400.0, start__altitude=Range(100.0, 9_000.0), terrain__wavelength=Range(2000.0, 3000.0)
+    )
     descent, origin, beam = leaning(sounding(**HANGING, **where, **rough, **phases, **place), 100, 1.0)
     drawn = {n: column(descent, "drawn.terrain." + n) for n in ("slope", "slope_direction", "relief", "wavelength")}
     drawn |= {n: column(descent, "drawn.terrain." + n) for n in ("phase_x", "phase_y", "levelling")}
@@ -151,7 +156,7 @@ def _height_along(origin: np.ndarray, beam: np.ndarray, drawn: dict[str, float])
         plane = rise * (np.cos(drawn["slope_direction"]) * x + np.sin(drawn["slope_direction"]) * y)
         rolling = drawn["relief"] * np.sin(wave * x + drawn["phase_x"]) * np.sin(wave * y + drawn["phase_y"])
         near = 1.0 / (1.0 + (x**2 + y**2) / drawn["levelling"] ** 2)
-        return float(np.linalg.norm(point + [0, 0, 1_737_400.0]) - 1_737_400.0 - near * plane - (1.0 - near) * rolling)
+        return float(altitude(point, 1_737_400.0) - near * plane - (1.0 - near) * rolling)
 
     return height
 
@@ -189,7 +194,8 @@ def test_reach_shrinks_with_albedo_and_incidence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tilt", "speed", "descent_rate"), [(0.0, 100.0, 0.0), (0.1745, 100.0, 0.0), (-0.1745, 100.0, 20.0), (0.3, 50.0, 66.0)]
+    ("tilt", "speed", "descent_rate"),
+    [(0.0, 100.0, 0.0), (0.1745, 100.0, 0.0), (-0.1745, 100.0, 20.0), (0.3, 50.0, 66.0)],
 )
 def test_speed_along_the_beam_costs_returns(tilt: float, speed: float, descent_rate: float) -> None:
     # Leaning backwards points the beam ahead: 10 degrees at 100 m/s close in at 17 m/s, upright at none.
@@ -220,7 +226,9 @@ def test_noise_grows_with_range_as_its_variance_says() -> None:
 
 
 def test_quantised_ranges_are_the_nearest_steps() -> None:
-    ranges = watch(sounding(**HANGING, start__altitude=Range(1.0, 500.0), altimeter__resolution=0.5), 1000, 1)["range"][0]
+    ranges = watch(sounding(**HANGING, start__altitude=Range(1.0, 500.0), altimeter__resolution=0.5), 1000, 1)["range"][
+        0
+    ]
     exact = watch(sounding(**HANGING, start__altitude=Range(1.0, 500.0)), 1000, 1)["range"][0]
     assert np.array_equal(ranges / 0.5, np.round(ranges / 0.5))
     assert np.abs(ranges - exact).max() <= 0.25
@@ -229,7 +237,9 @@ def test_quantised_ranges_are_the_nearest_steps() -> None:
 
 def test_the_gate_refuses_ranges_outside_it() -> None:
     # Bright ground, so that all are detected and the gate alone decides, on what the instrument reads.
-    gate = dict(altimeter__minimum_range=100.0, altimeter__maximum_range=900.0, altimeter__bias=50.0, terrain__albedo=1.0)
+    gate = dict(
+        altimeter__minimum_range=100.0, altimeter__maximum_range=900.0, altimeter__bias=50.0, terrain__albedo=1.0
+    )
     descent = Descent(sounding(**HANGING, **gate, start__altitude=Range(0.5, 1000.0)), 2000)
     advance(descent)
     reads = column(descent, "motion.position")[:, 2] - 1.0 + 50.0
@@ -384,7 +394,12 @@ def test_a_fault_of_probability_zero_changes_not_a_bit() -> None:
             descent.advance()
         return {name: table for name, table in descent.snapshot().items() if name != "drawn"}
 
-    faults = {"late_acquisition.altitude": 700.0, "dropout.onset": 3.0, "dropout.loss": 0.5, "delayed_readings.onset": 2.0}
+    faults = {
+        "late_acquisition.altitude": 700.0,
+        "dropout.onset": 3.0,
+        "dropout.loss": 0.5,
+        "delayed_readings.onset": 2.0,
+    }
     faults |= {"delayed_readings.delay": 0.7, "delayed_readings.unstamped": 0.5, "delayed_readings.duration": 5.0}
     none = {"faults.late_acquisition.probability": 0.0}
     plain, tuned = whole(**none), whole(**none, **{"faults." + name: value for name, value in faults.items()})
