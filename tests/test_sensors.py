@@ -214,10 +214,10 @@ def test_bias_and_scale_act_on_the_true_range() -> None:
 
 
 def test_noise_grows_with_range_as_its_variance_says() -> None:
-    for altitude in (20.0, 500.0, 4_000.0):
-        still = dict(**HANGING, start__altitude=altitude, altimeter__noise=0.5, altimeter__noise_growth=0.005)
-        noise = watch(sounding(**still), 4000, 2)["range"] - altitude
-        spread = 0.5 + 0.005 * altitude
+    for distance in (20.0, 500.0, 4_000.0):
+        still = dict(**HANGING, start__altitude=distance, altimeter__noise=0.5, altimeter__noise_growth=0.005)
+        noise = watch(sounding(**still), 4000, 2)["range"] - distance
+        spread = 0.5 + 0.005 * distance
         low, high = stats.chi2.interval(1.0 - RARE, 4000)
         assert low < np.sum(noise[0] ** 2) / spread**2 < high
         assert stats.kstest(noise[0] / spread, "norm").pvalue > RARE
