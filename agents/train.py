@@ -51,7 +51,7 @@ def run(arguments: Arguments) -> None:
     """Prepare the folder, train, evaluate."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
-    story = provenance("cpu")
+    story = {"seed": wanted.seed, **provenance("cpu")}
     write_json(folder / "run.json", story)
     print(
         f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}"
