@@ -38,7 +38,7 @@ class Evaluation(Strict):
     """What the run ends with."""
 
     episodes: int = Field(1000, ge=1)
-    seed: int = Field(1_000_000, ge=0, description="training never used it: training seeds lie below")
+    seed: int = Field(1_000_000, ge=1_000_000, lt=2**32, description="training seeds lie below, resumed ones above")
     pilots: tuple[str, ...] = ("as_flown", "cautious")
     flight: str = Field(
         "", description="scenario whose first episode is drawn in the report; empty for the trained one"
@@ -73,6 +73,8 @@ def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
     except FileNotFoundError:
         known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.toml"))) or "none here"
         raise ConfigError(f"no configuration {path}; in configs/: {known}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for override in overrides:
@@ -107,7 +109,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    *tables, last = key.split(".")
+    # Scenario keys are dotted paths of their own: as one key, the change joins the others instead of replacing them.
+    *tables, last = key.split(".", 1) if key.startswith(("changes.", "practice.")) else key.split(".")
     for table in tables:
         tree = tree.setdefault(table, {})
         if not isinstance(tree, dict):

@@ -14,10 +14,10 @@ import tyro
 from tqdm import tqdm
 
 from agents.flying import Flights, PilotError, fly_episodes, fly_traced
-from agents.policy import PolicyFileError
-from agents.run_folder import RunFolderError, provenance, write_atomic, write_json
+from agents.pilots import CLASSICAL, SHIPPED, history_of, make_pilot
+from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.statistics import summary
-from lunar_env import Outcome, Scenario, load_scenario
+from lunar_env import Descent, Outcome, Scenario, load_scenario
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def main() -> int:
         scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
         if arguments.episodes < 1:
             raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
-        arguments.out.mkdir(parents=True, exist_ok=True)
+        make_folder(arguments.out)
         story = provenance(arguments.device)
         facts = [("command", story["command"]), ("commit", story["commit"]), ("seed", str(arguments.seed))]
         results = evaluate(
@@ -82,8 +82,26 @@ def main() -> int:
     return int(any("failed" in row for row in results))
 
 
+def check(campaign: Campaign) -> None:
+    """Refuse what cannot be flown before anything is flown: a device, a seed, a pilot, a scenario it cannot fly."""
+    labels = [label(pilot) for pilot in campaign.pilots]
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"pilots need different names in the results, got {', '.join(labels)}")
+    for scenario in (*campaign.scenarios, flight_of(campaign)):
+        Descent(scenario, 1, campaign.device, campaign.seed)
+        for pilot in campaign.pilots:
+            shown = load_scenario(scenario, history=history_of(pilot))
+            try:
+                make_pilot(pilot, shown, 1, campaign.device)
+            except (KeyError, ValueError):
+                raise  # the request is wrong
+            except Exception:  # the pilot is: its row will say so
+                continue
+
+
 def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
     """Fly the campaign, print the table, write the files. Returns the rows of ``evaluation.json``."""
+    check(campaign)
     results: list[dict[str, Any]] = []
     flown: dict[str, Flights] = {}
     total = len(campaign.scenarios) * len(campaign.pilots) * campaign.episodes
@@ -95,8 +113,6 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
                 began = time.perf_counter()
                 try:
                     flights = fly_episodes(pilot, scenario, campaign.episodes, campaign.seed, campaign.device, bar)
-                except (KeyError, PolicyFileError, ValueError):
-                    raise  # the request itself is wrong
                 except Exception as error:  # a pilot's own failure must not cost the others their results
                     results.append(failure(scenario.name, name, campaign.episodes, error))
                     continue
@@ -109,9 +125,15 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
     return results
 
 
+def flight_of(campaign: Campaign) -> Scenario:
+    """The scenario whose first episode is drawn."""
+    return next((s for s in campaign.scenarios if s.name == campaign.flight), None) or load_scenario(campaign.flight)
+
+
 def label(pilot: str) -> str:
-    """A pilot's name in tables: a run's folder goes by its last part."""
-    return Path(pilot).name or pilot
+    """A pilot's name in tables: a run's folder goes by its last part, unless that is another pilot's name."""
+    name = Path(pilot).name or pilot
+    return pilot if name in (*CLASSICAL, *SHIPPED) else name
 
 
 def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[str, Any]:
@@ -132,9 +154,14 @@ def write_results(campaign: Campaign, results: list[dict[str, Any]], flown: dict
     write_atomic(campaign.out / "episodes.npz", lambda path: save_arrays(path, arrays))
 
     failed = {row["pilot"] for row in results if "failed" in row}
-    flight = next((s for s in campaign.scenarios if s.name == campaign.flight), None) or load_scenario(campaign.flight)
     drawn: list[Flight] = []
-    drawn += [drawn_flight(pilot, flight, campaign.seed) for pilot in campaign.pilots if label(pilot) not in failed]
+    for pilot in campaign.pilots:
+        if label(pilot) in failed:
+            continue
+        try:
+            drawn.append(drawn_flight(pilot, flight_of(campaign), campaign.seed))
+        except Exception as error:  # the report goes without that picture
+            print(f"{label(pilot)} is not drawn: {type(error).__name__}: {error}", file=sys.stderr)
     first = campaign.scenarios[0].name
     touchdowns = {
         label(pilot): touchdown_speeds(flown[f"{first}/{label(pilot)}"])
@@ -224,8 +251,6 @@ def table(results: list[dict[str, Any]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
-
-__all__ = ["Campaign", "RunFolderError", "evaluate"]
 
 if __name__ == "__main__":
     sys.exit(main())

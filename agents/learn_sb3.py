@@ -45,9 +45,12 @@ class FeaturesExtractor(BaseFeaturesExtractor):
 class Progress(BaseCallback):
     """The bar, the log and the checkpoints of a run."""
 
-    def __init__(self, experiment: Experiment, scenario: Scenario, folder: Path, clock: "Stopwatch") -> None:
+    def __init__(
+        self, experiment: Experiment, scenario: Scenario, folder: Path, clock: "Stopwatch", seconds_before: float
+    ) -> None:
         super().__init__()
         self.experiment, self.scenario, self.folder, self.clock = experiment, scenario, folder, clock
+        self.seconds_before = seconds_before  # [s] of training before this run was resumed
         self.ended: deque[dict[str, Any]] = deque(maxlen=WINDOW)
 
     def _on_training_start(self) -> None:
@@ -85,7 +88,8 @@ class Progress(BaseCallback):
     def save(self) -> None:
         """A checkpoint to go on from, and the policy as it is."""
         self.saved = time.perf_counter()
-        save_checkpoint(self.folder, self.model)  # type: ignore[arg-type]
+        seconds = self.seconds_before + self.saved - self.began
+        save_checkpoint(self.folder, self.model, seconds)  # type: ignore[arg-type]
         told = {"trained_steps": self.num_timesteps, "seed": self.experiment.seed}
         save_policy(self.folder, extract_policy(self.model), self.scenario, told)  # type: ignore[arg-type]
 
@@ -125,7 +129,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
     if experiment.threads:
         torch.set_num_threads(experiment.threads)
     saved = load_checkpoint(folder) if resume else None
-    steps_before = saved["steps"] if saved else 0
+    steps_before, seconds_before = (saved["steps"], saved.get("seconds", 0.0)) if saved else (0, 0.0)
     # A resumed run meets new descents: seeds beyond 2^32 belong to it alone.
     seed = experiment.seed + (steps_before << 32)
     environment = LanderVecEnv(practice, experiment.num_envs, seed=seed)
@@ -133,17 +137,24 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
     environment.step_wait = clock.timed(environment.step_wait)  # type: ignore[method-assign]
     model = build(experiment, practice, environment)
     if saved:
-        model.policy.load_state_dict(saved["policy"])
-        model.policy.optimizer.load_state_dict(saved["optimizer"])
+        try:
+            model.policy.load_state_dict(saved["policy"])
+            model.policy.optimizer.load_state_dict(saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise RunFolderError(
+                f"{folder / CHECKPOINT} does not fit the network in config.json ({error}); start the run anew"
+            ) from None
         model.num_timesteps = steps_before
+        environment.seed(seed)  # PPO has seeded it with the experiment's own
+        torch.manual_seed(seed)
     model.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-    progress = Progress(experiment, scenario, folder, clock)
+    progress = Progress(experiment, scenario, folder, clock, seconds_before)
     began = time.perf_counter()
     model.learn(max(experiment.total_steps - steps_before, 0), callback=progress, reset_num_timesteps=not saved)
     seconds = time.perf_counter() - began
     return {
         "steps": model.num_timesteps,
-        "seconds": seconds,
+        "seconds": seconds_before + seconds,
         "steps_per_second": (model.num_timesteps - steps_before) / seconds,
         "environment_share": clock.seconds / seconds,
         "landing_rate_while_exploring": progress.landing_rate(),
@@ -201,12 +212,13 @@ def extract_policy(model: PPO) -> PolicyNetwork:
     return network
 
 
-def save_checkpoint(folder: Path, model: PPO) -> None:
-    """Weights, optimiser and step count, atomically."""
+def save_checkpoint(folder: Path, model: PPO, seconds: float) -> None:
+    """Weights, optimiser, step count and seconds of training so far, atomically."""
     state = {
         "policy": model.policy.state_dict(),
         "optimizer": model.policy.optimizer.state_dict(),
         "steps": model.num_timesteps,
+        "seconds": seconds,
     }
     write_atomic(folder / CHECKPOINT, lambda temporary: torch.save(state, temporary))
 
@@ -215,8 +227,11 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """What ``save_checkpoint`` wrote. Reads tensors and numbers only, never code."""
     path = folder / CHECKPOINT
     try:
-        return torch.load(path, weights_only=True)
+        saved = torch.load(path, weights_only=True)
     except FileNotFoundError:
         raise RunFolderError(f"{folder} has no {CHECKPOINT} to resume from; start the run anew") from None
     except Exception as error:
         raise RunFolderError(f"{path} cannot be read ({type(error).__name__}); start the run anew") from None
+    if not isinstance(saved, dict) or not {"policy", "optimizer", "steps"} <= set(saved):
+        raise RunFolderError(f"{path} is no checkpoint of this version; start the run anew")
+    return saved

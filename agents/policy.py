@@ -17,6 +17,7 @@ from lunar_env import Scenario
 
 FORMAT = "lunar_env.policy/1"
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
+LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall not fill the memory
 
 
 class PolicyFileError(ValueError):
@@ -89,6 +90,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     for key, kind in needed.items():
         if not isinstance(card, dict) or not isinstance(card.get(key), kind):
             raise PolicyFileError(f"{path} has no {key!r} of type {kind.__name__}; it is not a policy card")
+    sizes = [card["history"], *card["hidden"]]
+    if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
+        raise PolicyFileError(f"{path}: history and hidden are whole numbers from 1 to {LARGEST}, got {sizes}")
     if card["format"] != FORMAT:
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
     return card

@@ -1,5 +1,6 @@
 """A run as a folder that anyone can read: what was asked, on what it ran, what came out. Writes are atomic."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -28,11 +29,12 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"cannot write {path}: {error.strerror or error}; free the disk or choose another --out"
-        ) from None
+    except Exception as error:  # on a full disk torch and safetensors raise errors of their own kinds
+        reason = getattr(error, "strerror", None) or error
+        raise RunFolderError(f"cannot write {path}: {reason}; free the disk or choose another --out") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,6 +59,12 @@ def new_run_folder(out: Path | None, name: str, seed: int) -> Path:
         out = Path("runs") / f"{stamp}_{name}_s{seed}"
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RunFolderError(f"{out} already holds something; choose another --out, or go on with --resume {out}")
+    make_folder(out)
+    return out
+
+
+def make_folder(out: Path) -> None:
+    """Make a folder that can be written into, before hours are spent on what shall go there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".probe"
@@ -64,7 +72,6 @@ def new_run_folder(out: Path | None, name: str, seed: int) -> Path:
         probe.unlink()
     except OSError as error:
         raise RunFolderError(f"cannot write into {out}: {error.strerror}; choose another --out") from None
-    return out
 
 
 def provenance(device: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Annotated
 import tyro
 
 from agents.config import ConfigError, Experiment, experiment, load_experiment
-from agents.evaluate import Campaign, evaluate
+from agents.evaluate import Campaign, check, evaluate
 from agents.policy import PolicyFileError, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
 from lunar_env import Scenario, load_scenario
@@ -64,11 +64,9 @@ def run(arguments: Arguments) -> None:
     write_json(folder / "run.json", story)
     write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
     print(
-        f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, {told['steps_per_second']:,.0f} per s, "
-        f""
-        f"{100 * told['environment_share']:.0f} % of the time in the environment"
+        f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, "
+        f"{told['steps_per_second']:,.0f} per s, {100 * told['environment_share']:.0f} % of the time in the environment"
     )
-    final = wanted.evaluation
     facts = [
         ("command", story["command"]),
         ("commit", story["commit"]),
@@ -77,17 +75,7 @@ def run(arguments: Arguments) -> None:
         ("versions", ", ".join(f"{name} {version}" for name, version in story["packages"].items())),
     ]
     began = time.perf_counter()
-    evaluate(
-        Campaign(
-            scenarios=(scenario,),
-            pilots=(*final.pilots, str(folder)),
-            episodes=final.episodes,
-            seed=final.seed,
-            out=folder,
-            flight=final.flight or scenario.name,
-            facts=facts,
-        )
-    )
+    evaluate(campaign_of(wanted, folder, (*wanted.evaluation.pilots, str(folder)), facts))
     print(f"evaluated in {time.perf_counter() - began:.0f} s")
 
 
@@ -106,7 +94,8 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     if arguments.config is None:
         raise ConfigError("name a configuration, such as configs/resilience.toml, or --resume a run")
     wanted = load_experiment(arguments.config, arguments.set)
-    scenario, practice = scenarios_of(wanted)  # refuse before a folder exists
+    scenario, practice = scenarios_of(wanted)  # refuse before a folder exists and hours are spent
+    check(campaign_of(wanted, Path(), wanted.evaluation.pilots, []))
     folder = new_run_folder(arguments.out, arguments.config.stem, wanted.seed)
     resolved = {
         "experiment": wanted.model_dump(mode="json"),
@@ -120,7 +109,20 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
 def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     """The scenario, and the one that training practises on."""
     scenario = load_scenario(wanted.scenario, **wanted.changes)
-    return scenario, load_scenario(scenario, **wanted.practice)
+    practice = load_scenario(scenario, **wanted.practice)
+    flight = load_scenario(wanted.evaluation.flight or scenario)
+    if (practice.control, practice.history) != (scenario.control, scenario.history):
+        raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
+    if flight.control != scenario.control:
+        raise ConfigError(f"evaluation.flight {flight.name!r} has another control mode, the pilot cannot fly it")
+    return scenario, practice
+
+
+def campaign_of(wanted: Experiment, folder: Path, pilots: tuple[str, ...], facts: list[tuple[str, str]]) -> Campaign:
+    """The evaluation that the run ends with."""
+    scenario, _ = scenarios_of(wanted)
+    final = wanted.evaluation
+    return Campaign((scenario,), pilots, final.episodes, final.seed, folder, final.flight or scenario.name, facts)
 
 
 if __name__ == "__main__":

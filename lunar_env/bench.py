@@ -1,12 +1,13 @@
 """Speed beside other environments, in one run: ``python -m lunar_env.bench [--quick] [--device cuda] [--check]``.
 
 All contestants take turns, round by round, so that whatever else the machine does hits them alike. What counts is the
-median of the rounds, and the ratio of two medians. Actions are random and drawn beforehand, resets are included,
-compilation and warm-up are not. Our batches begin with their landers spread along their flights, as they are after a
-while, so that resets come at their lasting rate.
+median of the rounds, and the ratio of two medians. Actions are random and drawn beforehand; resets are included;
+compilation and warm-up are not. Our batches begin with their landers spread along their flights, so that resets come
+at their lasting rate.
 """
 
 import argparse
+import importlib.metadata
 import importlib.util
 import json
 import math
@@ -16,11 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import cycle
 from pathlib import Path
 from statistics import median
@@ -31,41 +30,23 @@ import torch
 
 from lunar_env.descent import Descent, checked_device
 from lunar_env.missions import load_scenario
-from lunar_env.scenario import Scenario
 from lunar_env.vector_env import LanderVectorEnv
 
 SCENARIO, PERIOD, CONTROLS = "resilience", 0.1, ("descent_rate", "body")
 THREADS = 2
 SIZES = {"cpu": (1, 256, 4096), "cuda": (1, 256, 4096, 65_536)}
-LEARNERS, ROLLOUT, MINIBATCH, EPOCHS, HIDDEN = 1024, 32, 4096, 5, [64, 64]
-SPREAD_ROWS, SPREAD_STEPS = 256, 2000  # landers in a sample of flights; decisions in about one random flight
-PACKAGES = ("lunar-env", "warp-lang", "torch", "numpy", "gymnasium", "stable-baselines3", "envpool", "box2d")
-PEERS, TRAINER = 'pip install "lunar-env[bench]"', 'pip install "lunar-env[train]"'
+LEARNERS = 1024
+PPO: dict[str, Any] = {"n_steps": 32, "batch_size": 4096, "n_epochs": 5, "policy_kwargs": {"net_arch": [64, 64]}}
+ROWS, STAGGER = 256, 8  # landers of a sample of flights; decisions between their starts, so that they fill a flight
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-FIRST_STEP = """
-import time
-start = time.perf_counter()
+FIRST_STEP = """import time; start = time.perf_counter()
 import gymnasium, lunar_env
-{first}
-print(time.perf_counter() - start)
-"""
-FIRST = {
+{step}
+print(time.perf_counter() - start)"""
+STEP = {
     "cpu": 'env = gymnasium.make("Lunar/Resilience-v0"); env.reset(seed=0); env.step(env.action_space.sample())',
     "cuda": 'batch = lunar_env.Descent(device="cuda"); batch.step(batch.actions).reward.cpu()',
 }
-
-
-@dataclass(frozen=True)
-class Effort:
-    """How long to measure."""
-
-    rounds: int
-    seconds: float  # [s] of each round of each contestant, or one call if that is longer
-    rollouts: int  # of PPO in one call
-    starts: int  # of a fresh process
-
-
-FULL, QUICK = Effort(rounds=5, seconds=0.4, rollouts=3, starts=3), Effort(rounds=3, seconds=0.1, rollouts=1, starts=1)
 
 
 @dataclass(frozen=True)
@@ -87,117 +68,90 @@ class Measurement:
         """The round that was disturbed least."""
         return min(self.rounds) if self.unit == "s" else max(self.rounds)
 
-    def as_json(self) -> dict[str, Any]:
-        """All of it, as plain data."""
-        return {**asdict(self), "median": self.median, "best": self.best}
-
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something that takes steps: ``steps`` of them in each ``call``."""
+    """Something that takes steps: so many of them in each ``call``."""
 
     name: str
     call: Callable[[], object]
     steps: int
     conditions: dict[str, Any]
     before: Callable[[], object] = dict  # runs before each round, not timed
-    after: Callable[[], dict[str, Any]] = dict  # what to tell of all rounds together
+    after: Callable[[], dict[str, Any]] = dict  # what was seen in all rounds together
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A median, or a ratio of two, with the floor that the project promises, if it does."""
+    """A median, or a ratio of two; a floor of the project if it has a bound."""
 
     label: str
     over: str
     under: str = ""
-    at_least: float = -math.inf
-    at_most: float = math.inf
-    install: str = field(default="")  # what brings the peer
+    low: float = 0.0
+    high: float = math.inf
+    extra: str = "bench"  # that installs the peer
 
-    @property
-    def is_floor(self) -> bool:
-        """Whether something is promised."""
-        return self.at_least > -math.inf or self.at_most < math.inf
-
-    def value(self, medians: Mapping[str, float]) -> float | None:
-        """The figure, or None if one of its measurements is missing."""
-        if self.over not in medians or (self.under and self.under not in medians):
-            return None
-        return medians[self.over] / (medians[self.under] if self.under else 1.0)
-
-    def as_json(self, medians: Mapping[str, float]) -> dict[str, Any]:
-        """Label, value, promise and verdict."""
-        value = self.value(medians)
-        promise = f"at least {self.at_least:,g}" if self.at_least > -math.inf else f"at most {self.at_most:,g} s"
-        verdict = "pass" if value is not None and self.at_least <= value <= self.at_most else "missed"
-        if value is None:
-            verdict = f"not measured: {self.install}" if self.install else "not measured"
-        told = {"promise": promise, "verdict": verdict} if self.is_floor else {"promise": "", "verdict": ""}
-        return {"label": self.label, "value": value, **told}
+    def told(self, medians: Mapping[str, float]) -> dict[str, Any]:
+        """Value, bound and verdict: what was not measured did not pass."""
+        known = all(name in medians for name in (self.over, self.under) if name)
+        value = medians[self.over] / medians.get(self.under, 1.0) if known else None
+        bound = f">= {self.low:,g}" if self.low else f"<= {self.high:g} s" if self.high < math.inf else ""
+        verdict = "" if not bound else f'not measured: pip install "lunar-env[{self.extra}]"'
+        if bound and value is not None:
+            verdict = "pass" if self.low <= value <= self.high else "missed"
+        return {"label": self.label, "value": value, "bound": bound, "verdict": verdict}
 
 
-def core_name(control: str, landers: int, place: str, period: float = PERIOD) -> str:
-    """The row of a core measurement."""
-    return f"core, {control}, N={landers}, {place}" + ("" if period == PERIOD else f", {period:g} s decisions")
+def row(what: str, landers: int, device: str = "cpu", threads: int = THREADS) -> str:
+    """The name of a measurement, which says how many landers fly where."""
+    return f"{what}, N={landers}, {device if device == 'cuda' else threads_of(threads)}"
 
 
-SINGLE, LUNAR_LANDER, ENVPOOL = "gym.make, one lander", "Gymnasium LunarLander, one lander", "EnvPool LunarLander"
-FLYING, TRAINING = "SB3 LanderVecEnv, flying only", "SB3 PPO, training"
-START, COMPILE = "import to first step, kernels cached", "import to first step, first ever"
+def threads_of(threads: int) -> str:
+    """For people."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+SINGLE, LUNAR_LANDER = row("gym.make", 1, threads=1), row("Gymnasium LunarLander", 1, threads=1)
+ENVPOOL = row("EnvPool LunarLander", 256)
+FLYING, TRAINING = f"SB3 LanderVecEnv, N={LEARNERS}", f"SB3 PPO training, N={LEARNERS}"
+CACHED, COMPILED = "import to first step, cached", "import to first step, first ever"
 
 
 def claims(device: str) -> list[Claim]:
     """The floors of the project, then ratios worth knowing."""
-    place, large = place_of(device), SIZES[device][-1]
-    floor_core = core_name(CONTROLS[0], 4096, place_of("cpu"))
-    ours, body = core_name(CONTROLS[0], large, place), core_name(CONTROLS[1], large, place)
+    own, body = (f"core, {control}" for control in CONTROLS)
+    largest = SIZES[device][-1], device
     return [
-        Claim("core N=4096 / EnvPool, 2 threads each", floor_core, ENVPOOL, at_least=25.0, install=PEERS),
-        Claim("gym.make / Gymnasium LunarLander", SINGLE, LUNAR_LANDER, at_least=3.0, install=PEERS),
-        Claim("SB3 PPO training, steps/s", TRAINING, at_least=40_000.0, install=TRAINER),
-        Claim("import to first step, cached", START, at_most=4.0),
-        Claim("import to first step, first ever", COMPILE, at_most=30.0),
-        Claim("core, body / EnvPool", core_name(CONTROLS[1], 4096, place_of("cpu")), ENVPOOL),
-        Claim("core, 2 threads / 1 thread", floor_core, core_name(CONTROLS[0], 4096, "1 thread")),
-        Claim("core, body / descent_rate", body, ours),
-        Claim("Descent.step / core", f"Descent.step, N={large}, {place}", ours),
-        Claim("LanderVectorEnv torch / core", f"LanderVectorEnv torch, N={large}, {place}", ours),
-        Claim(
-            "LanderVectorEnv numpy / torch",
-            *(f"LanderVectorEnv {out}, N={large}, {place}" for out in ("numpy", "torch")),
-        ),
-        Claim("core / copy of its tables", ours, f"copy of the tables, N={large}, {place}"),
-        Claim("SB3 PPO / flying only", TRAINING, FLYING),
+        Claim("core N=4096 / EnvPool, 2 threads each", row(own, 4096), ENVPOOL, low=25.0),
+        Claim("gym.make / Gymnasium LunarLander", SINGLE, LUNAR_LANDER, low=3.0),
+        Claim("SB3 PPO training, steps/s", TRAINING, low=40_000.0, extra="train"),
+        Claim(CACHED, CACHED, high=4.0),
+        Claim(COMPILED, COMPILED, high=30.0),
+        Claim("core N=4096, control body / EnvPool", row(body, 4096), ENVPOOL),
+        Claim("core N=4096, 2 threads / 1 thread", row(own, 4096), row(own, 4096, threads=1)),
+        Claim("Descent.step / core", row("Descent.step", *largest), row(own, *largest)),
+        Claim("LanderVectorEnv torch / core", row("LanderVectorEnv torch", *largest), row(own, *largest)),
+        Claim("LanderVectorEnv numpy / core", row("LanderVectorEnv numpy", *largest), row(own, *largest)),
+        Claim("core / copy of its tables", row(own, *largest), row("copy of the tables", *largest)),
+        Claim("SB3 PPO: the environment's share of the time", TRAINING, FLYING),
     ]
 
 
-def place_of(device: str, threads: int = THREADS) -> str:
-    """Where the physics runs, for people."""
-    return "cuda" if device == "cuda" else f"{threads} thread{'s' * (threads > 1)}"
-
-
-# Measuring
-
-
 def timed(call: Callable[[], object], count: int) -> float:
-    """Seconds that so many calls take, the device's work included."""
-    synchronise()
+    """Seconds that so many calls take, with all that they left to the GPU."""
+    wait = torch.cuda.synchronize if torch.cuda.is_initialized() else lambda: None
+    wait()
     start = time.perf_counter()
     for _ in range(count):
         call()
-    synchronise()
+    wait()
     return time.perf_counter() - start
 
 
-def synchronise() -> None:
-    """Wait for the GPU, if one is in use."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-
-
 def calls_for(call: Callable[[], object], seconds: float) -> int:
-    """How many calls take about so long. Warms up on the way."""
+    """How many calls take about so long. Finding out warms up."""
     call()
     count, spent = 1, timed(call, 1)
     while spent < seconds / 4:
@@ -209,37 +163,27 @@ def calls_for(call: Callable[[], object], seconds: float) -> int:
 def compete(contestants: Sequence[Contestant], rounds: int, seconds: float) -> list[Measurement]:
     """Let all take turns, round by round."""
     progress("warming up")
-    counts = [calls_for(one.call, seconds) for one in contestants]
-    rates: list[list[float]] = [[] for _ in contestants]
+    turns = [(one, calls_for(one.call, seconds), list[float]()) for one in contestants]
     for number in range(rounds):
         progress(f"round {number + 1} of {rounds}")
-        for one, count, gained in zip(contestants, counts, rates, strict=True):
+        for one, count, rates in turns:
             one.before()
-            gained.append(one.steps * count / timed(one.call, count))
-    return [
-        Measurement(one.name, gained, one.conditions | one.after())
-        for one, gained in zip(contestants, rates, strict=True)
-    ]
+            rates.append(one.steps * count / timed(one.call, count))
+    return [Measurement(one.name, rates, one.conditions | one.after()) for one, _, rates in turns]
 
 
-def first_step(name: str, device: str, starts: int, cached: bool = True) -> Measurement:
+def first_step(name: str, device: str, rounds: int, cached: bool) -> Measurement:
     """Seconds from ``import lunar_env`` to the end of the first step, in a fresh process."""
-    inside, whole = [], []
-    for number in range(starts):
-        progress(f"{name} ({device}), {number + 1} of {starts}")
+    seconds = []
+    for number in range(rounds):
+        progress(f"{name} on {device}, {number + 1} of {rounds}")
         with tempfile.TemporaryDirectory() as empty:
-            start = time.perf_counter()
-            done = subprocess.run(
-                [sys.executable, "-c", FIRST_STEP.format(first=FIRST[device])],
-                cwd=Path(__file__).parent.parent,
-                env={**os.environ, **({} if cached else {"WARP_CACHE_PATH": empty})},
-                check=True,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-            whole.append(time.perf_counter() - start)
-        inside.append(float(done.stdout.split()[-1]))
-    return Measurement(name, inside, {"on": device, "whole process": f"{median(whole):.1f} s"}, unit="s")
+            command = [sys.executable, "-c", FIRST_STEP.format(step=STEP[device])]
+            environment = {**os.environ, **({} if cached else {"WARP_CACHE_PATH": empty})}
+            package = Path(__file__).parent.parent
+            done = subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=True)
+        seconds.append(float(done.stdout.split()[-1]))
+    return Measurement(name if device == "cpu" else f"{name}, cuda", seconds, {"on": device}, unit="s")
 
 
 def progress(text: str) -> None:
@@ -247,139 +191,134 @@ def progress(text: str) -> None:
     print(f"bench: {text} ...", file=sys.stderr, flush=True)
 
 
-# Contestants: ours
-
-
-def benchmark(control: str = CONTROLS[0], period: float = PERIOD) -> Scenario:
-    """The scenario flown, with all its instruments and faults."""
-    return load_scenario(SCENARIO, control=control, decision_period=period)
-
-
 @cache
 def flights(control: str) -> dict[str, torch.Tensor]:
-    """A snapshot of landers spread evenly along their flights: they began at staggered times."""
-    descent = Descent(benchmark(control), SPREAD_ROWS)
-    block = SPREAD_STEPS // SPREAD_ROWS
-    for row in torch.eye(SPREAD_ROWS, dtype=torch.bool):
-        descent.reset(mask=row)
+    """A snapshot of landers spread evenly along their flights: they began one after the other."""
+    descent = Descent(load_scenario(SCENARIO, control=control, decision_period=PERIOD), ROWS)
+    for lander in torch.eye(ROWS, dtype=torch.bool):
+        descent.reset(mask=lander)
         descent.actions.uniform_(-1.0, 1.0)
-        for _ in range(block):
-            descent.advance()
+        timed(descent.advance, STAGGER)
     return descent.snapshot()
 
 
-def spread(descent: Descent) -> None:
-    """Put the batch in the midst of its flights."""
-    rows = torch.arange(descent.num_envs) % SPREAD_ROWS
-    descent.restore(
-        {
-            name: table[:, rows] if name == "delay_line" else table[rows]
-            for name, table in flights(descent.scenario.control).items()
-        }
-    )
-    numbers = torch.arange(descent.num_envs, dtype=torch.int32, device=descent.device)
-    descent.state["episode.lander"].copy_(numbers)  # each draws episodes of its own from here on
-
-
 def fly(name: str, descent: Descent, call: Callable[[], object], **more: Any) -> Contestant:
-    """A contestant that flies this batch, which is spread along its flights first."""
+    """A contestant that flies this batch, after spreading its landers along their flights."""
     scenario, episode = descent.scenario, descent.state["episode.episode"]
-    if descent.autoreset == "same_step":
-        spread(descent)
-    begun = int(episode.sum())
-    conditions = {
-        "control": scenario.control,
-        "decisions": f"{1 / scenario.decision_period:g} Hz",
+    rows = torch.arange(descent.num_envs)
+    if descent.num_envs > 1:
+        sample = flights(scenario.control).items()
+        descent.restore({key: v[:, rows % ROWS] if key == "delay_line" else v[rows % ROWS] for key, v in sample})
+        descent.state["episode.lander"].copy_(rows)  # so that each goes on to episodes of its own
+    begun, threads = int(episode.sum()), len(descent._launches)
+    setting = {
+        "control": f"{scenario.control} at {1 / scenario.decision_period:g} Hz",
         "physics": f"{1 / scenario.tick:g} Hz x {scenario.substeps} substeps",
-        "on": place_of(descent.device.type, len(descent._launches)),
+        "on": "cuda" if descent.device.type == "cuda" else threads_of(threads),
     }
-    more = {"after": lambda: {"episodes ended": int(episode.sum()) - begun}, "steps": descent.num_envs, **more}
-    return Contestant(name, call, conditions=conditions, **more)
+    seen = {"after": lambda: {"episodes ended": int(episode.sum()) - begun}}
+    return Contestant(name, call, conditions=setting, **{"steps": descent.num_envs, **seen, **more})
 
 
-def core(control: str, landers: int, device: str, threads: int = THREADS, period: float = PERIOD) -> Contestant:
-    """``Descent.advance`` on actions in place, which are drawn anew before each round."""
-    descent = Descent(benchmark(control, period), landers, device, threads=threads)
-    name = core_name(control, landers, place_of(device, threads), period)
+def core(control: str, landers: int, device: str, threads: int, period: float = PERIOD) -> Contestant:
+    """``Descent.advance`` in place."""
+    scenario = load_scenario(SCENARIO, control=control, decision_period=period)
+    descent = Descent(scenario, landers, device, threads=threads)
+    what = f"core, {control}" if period == PERIOD else f"core, {control}, decides every {period:g} s"
+    name = row(what, landers, device, threads)
     return fly(name, descent, descent.advance, before=lambda: descent.actions.uniform_(-1.0, 1.0))
 
 
 def cores(device: str) -> Iterator[Contestant]:
-    """The core in all sizes, control modes and numbers of threads, and at the scenario's own period."""
-    places = [(device, landers, threads) for landers in SIZES[device] for threads in thread_counts(device, landers)]
-    if device == "cuda":
-        places.append(("cpu", 4096, THREADS))  # for the floor
+    """The core in all sizes and control modes, and at the scenario's own period."""
     for control in CONTROLS:
-        for where, landers, threads in places:
-            yield core(control, landers, where, threads)
-        for landers in SIZES[device][:: len(SIZES[device]) - 1]:
-            threads = min(landers, THREADS)
-            yield core(control, landers, device, threads, load_scenario(SCENARIO).decision_period)
-
-
-def thread_counts(device: str, landers: int) -> tuple[int, ...]:
-    """The numbers of threads worth measuring."""
-    return (1, THREADS) if device == "cpu" and landers > 1 else (1,)
+        for landers in SIZES[device]:
+            yield core(control, landers, device, threads=1)
+            if device == "cpu" and landers > 1:
+                yield core(control, landers, device, THREADS)
+        if device == "cuda":
+            yield core(control, 4096, "cpu", THREADS)  # for the floor
+        yield core(control, SIZES[device][-1], device, THREADS, load_scenario(SCENARIO).decision_period)
 
 
 def shells(device: str) -> Iterator[Contestant]:
-    """The batch in torch, as a vector environment in torch and numpy, and a copy of its tables as a yardstick."""
-    landers, place = SIZES[device][-1], place_of(device)
-    descent = Descent(benchmark(), landers, device, threads=THREADS)
-    actions = torch.rand(8, landers, descent.action_size, device=descent.device) * 2.0 - 1.0
+    """The batch with its results in torch and numpy, and as a yardstick a copy of its tables."""
+    scenario, landers = load_scenario(SCENARIO, decision_period=PERIOD), SIZES[device][-1]
+    descent = Descent(scenario, landers, device, threads=THREADS)
+    actions = torch.rand(8, *descent.actions.shape, device=device) * 2.0 - 1.0
+    yield fly(row("Descent.step", landers, device), descent, in_turn(descent.step, actions))
+    for output, given in (("torch", actions), ("numpy", actions.cpu().numpy())):
+        env = LanderVectorEnv(landers, scenario, device, output=output)
+        env.reset(seed=0)
+        name = row(f"LanderVectorEnv {output}", landers, device)
+        yield fly(name, env.descent, in_turn(env.step, given))
+    tables = torch.cat([table.flatten() for table in descent.state.tables().values()])
+    copy, size = torch.empty_like(tables), f"{tables.nbytes:,} bytes"
+    name = row("copy of the tables", landers, device)
+    yield Contestant(name, lambda: copy.copy_(tables), landers, {"each call": size})
+
+
+def in_turn(step: Callable[[Any], object], actions: Iterable[Any]) -> Callable[[], object]:
+    """A step with the next of these actions, round and round."""
     ring = cycle(actions)
-    yield fly(f"Descent.step, N={landers}, {place}", descent, lambda: descent.step(next(ring)))
-    yield table_copy(descent, f"copy of the tables, N={landers}, {place}")
-    for output, given in (("torch", cycle(actions)), ("numpy", cycle(actions.cpu().numpy()))):
-        yield vector(landers, device, output, given)
+    return lambda: step(next(ring))
 
 
-def vector(landers: int, device: str, output: str, actions: Iterator[Any]) -> Contestant:
-    """``LanderVectorEnv.step``."""
-    env = LanderVectorEnv(landers, benchmark(), device, output=output)
-    env.reset(seed=0)
-    name = f"LanderVectorEnv {output}, N={landers}, {place_of(device)}"
-    return fly(name, env.descent, lambda: env.step(next(actions)))
-
-
-def table_copy(descent: Descent, name: str) -> Contestant:
-    """Copying what one step reads and writes: no step can be faster than the memory."""
-    source = list(descent.state.tables().values())
-    target = [table.clone() for table in source]
-    size = sum(table.nbytes for table in source)
-
-    def copy() -> None:
-        for to, table in zip(target, source, strict=True):
-            to.copy_(table)
-
-    return Contestant(name, copy, descent.num_envs, {"bytes a lander": size // descent.num_envs})
-
-
-def single_envs() -> Iterator[Contestant]:
+def singles() -> Iterator[Contestant]:
     """One lander as ``gym.make`` gives it, and Gymnasium's."""
     env = gym.make("Lunar/Resilience-v0", decision_period=PERIOD)
     unwrapped: Any = env.unwrapped
     yield fly(SINGLE, unwrapped.descent, stepping(env))
     if has("Box2D"):
-        conditions = {"control": "4 engines", "decisions": "50 Hz", "physics": "50 Hz, 2-D Box2D", "on": "1 thread"}
-        yield Contestant(LUNAR_LANDER, stepping(gym.make("LunarLander-v3")), 1, conditions)
+        setting = {"control": "4 actions at 50 Hz", "physics": "2-D Box2D, 50 Hz"}
+        yield Contestant(LUNAR_LANDER, stepping(gym.make("LunarLander-v3")), 1, setting)
 
 
-def stepping(env: gym.Env) -> Callable[[], None]:
+def stepping(env: gym.Env) -> Callable[[], object]:
     """One step with a random action, and a reset if that ended the episode."""
     env.action_space.seed(0)
     env.reset(seed=0)
-    actions = cycle([env.action_space.sample() for _ in range(1024)])
+    actions = [env.action_space.sample() for _ in range(1024)]
 
-    def step() -> None:
-        _, _, terminated, truncated, _ = env.step(next(actions))
+    def step(action: Any) -> None:
+        _, _, terminated, truncated, _ = env.step(action)
         if terminated or truncated:
             env.reset()
 
-    return step
+    return in_turn(step, actions)
 
 
-# Contestants: others
+def envpool_lander() -> Iterator[Contestant]:
+    """EnvPool's LunarLander: C++ and Box2D in a pool of threads."""
+    if has("envpool"):
+        import envpool
+
+        task = next(task for task in ("LunarLander-v3", "LunarLander-v2") if task in envpool.list_all_envs())
+        env = envpool.make(task, env_type="gymnasium", num_envs=256, num_threads=THREADS, seed=0)
+        env.reset()
+        actions = torch.randint(4, (64, 256), dtype=torch.int32).numpy()
+        setting = {"task": task, "control": "4 actions at 50 Hz", "physics": "2-D Box2D, 50 Hz"}
+        yield Contestant(ENVPOOL, in_turn(env.step, actions), 256, setting)
+
+
+def stable_baselines(device: str, rollouts: int) -> Iterator[Contestant]:
+    """Stable-Baselines3: its vector environment alone, and PPO from end to end."""
+    if has("stable_baselines3"):
+        import stable_baselines3
+
+        from lunar_env.sb3 import LanderVecEnv
+
+        scenario = load_scenario(SCENARIO, decision_period=PERIOD)
+        env, practice = (LanderVecEnv(scenario, LEARNERS, device=device) for _ in range(2))
+        actions = (torch.rand(8, *env.descent.actions.shape) * 2.0 - 1.0).numpy()
+        yield fly(FLYING, env.descent, in_turn(env.step, actions))
+        model = stable_baselines3.PPO(
+            "MlpPolicy", practice, **PPO, device="cpu", seed=0
+        )  # its advice for small networks
+        rollout = LEARNERS * model.n_steps
+        model.learn(rollout)  # the first call resets the batch, so it is spread afterwards
+        learn = lambda: model.learn(rollout * rollouts, reset_num_timesteps=False)  # noqa: E731
+        yield fly(TRAINING, practice.descent, learn, steps=rollout * rollouts)
 
 
 def has(package: str) -> bool:
@@ -387,229 +326,122 @@ def has(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def envpool_lander() -> Iterator[Contestant]:
-    """EnvPool's LunarLander: C++ and Box2D, a pool of threads."""
-    if not has("envpool"):
-        return
-    import envpool
-
-    task = next(task for task in ("LunarLander-v3", "LunarLander-v2") if task in envpool.list_all_envs())
-    env = envpool.make(task, env_type="gymnasium", num_envs=256, num_threads=THREADS, seed=0)
-    env.reset()
-    actions = cycle(torch.randint(4, (64, 256), dtype=torch.int32).numpy())
-    conditions = {
-        "task": task,
-        "control": "4 engines",
-        "decisions": "50 Hz",
-        "physics": "50 Hz, 2-D Box2D",
-        "landers": 256,
-        "on": place_of("cpu"),
-    }
-    yield Contestant(ENVPOOL, lambda: env.step(next(actions)), 256, conditions)
-
-
-class Stopwatch:
-    """Adds up the time that a function takes."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.seconds = function, 0.0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The function, timed."""
-        start = time.perf_counter()
-        result = self.function(*args, **kwargs)
-        self.seconds += time.perf_counter() - start
-        return result
-
-
-def stable_baselines(device: str, rollouts: int) -> Iterator[Contestant]:
-    """Stable-Baselines3: its vector environment alone, and PPO from end to end."""
-    if not has("stable_baselines3"):
-        return
-    from stable_baselines3 import PPO
-
-    from lunar_env.sb3 import LanderVecEnv
-
-    env = LanderVecEnv(benchmark(), LEARNERS, device=device)
-    env.reset()
-    actions = cycle((torch.rand(8, LEARNERS, env.descent.action_size) * 2.0 - 1.0).numpy())
-    yield fly(FLYING, env.descent, lambda: env.step(next(actions)))
-
-    env = LanderVecEnv(benchmark(), LEARNERS, device=device)
-    warnings.filterwarnings("ignore", message="You are trying to run PPO on the GPU")
-    model = PPO(
-        "MlpPolicy",
-        env,
-        n_steps=ROLLOUT,
-        batch_size=MINIBATCH,
-        n_epochs=EPOCHS,
-        policy_kwargs={"net_arch": HIDDEN},
-        device=device,
-        seed=0,
-    )
-    steps = LEARNERS * ROLLOUT * rollouts
-    model.learn(LEARNERS * ROLLOUT)  # its first call resets the batch, so it is spread afterwards
-    flying = vars(env)["step"] = Stopwatch(env.step)
-    learning = Stopwatch(lambda: model.learn(steps, reset_num_timesteps=False))
-    share = lambda: {"env's share of the time": f"{flying.seconds / learning.seconds:.0%}"}  # noqa: E731
-    yield fly(TRAINING, env.descent, learning, steps=steps, after=share)
-
-
-# Telling
-
-
-def measure(device: str, effort: Effort) -> dict[str, Any]:
+def measure(device: str, quick: bool) -> dict[str, Any]:
     """Everything, as a report."""
     load = load_average()
+    rounds, seconds, rollouts, starts = (3, 0.1, 1, 1) if quick else (5, 0.4, 3, 3)
     progress("building the contestants")
-    singles = list(single_envs())
-    contestants = [*cores(device), *shells(device), *singles, *envpool_lander()]
-    contestants += stable_baselines(device, effort.rollouts)
-    measurements = compete(contestants, effort.rounds, effort.seconds)
-    measurements.append(first_step(START, "cpu", effort.starts))
-    measurements.append(first_step(COMPILE, "cpu", 1, cached=False))
-    if device == "cuda":
-        measurements.append(first_step(f"{START}, cuda", "cuda", effort.starts))
-        measurements.append(first_step(f"{COMPILE}, cuda", "cuda", 1, cached=False))
-    conditions = {**conditions_of(device, effort), "load average": f"{load} before, {load_average()} after"}
-    return report(measurements, conditions, claims(device))
-
-
-def report(measurements: Sequence[Measurement], conditions: dict[str, Any], asked: Sequence[Claim]) -> dict[str, Any]:
-    """Conditions, measurements and claims, as plain data."""
-    medians = {one.name: one.median for one in measurements}
-    told = [claim.as_json(medians) for claim in asked if claim.is_floor or claim.value(medians) is not None]
-    return {
-        "format": 1,
-        "conditions": conditions,
-        "measurements": [one.as_json() for one in measurements],
-        "claims": told,
+    contestants = [*cores(device), *shells(device), *singles(), *envpool_lander(), *stable_baselines(device, rollouts)]
+    measured = compete(contestants, rounds, seconds)
+    for where in dict.fromkeys(("cpu", device)):
+        measured += [first_step(CACHED, where, starts, cached=True), first_step(COMPILED, where, 1, cached=False)]
+    setting = {
+        "rounds": f"{rounds} of about {seconds:g} s, contestants taking turns",
+        "load average": f"{load} before, {load_average()} after",
     }
+    return report(measured, conditions(device) | setting, claims(device))
 
 
-def conditions_of(device: str, effort: Effort) -> dict[str, Any]:
+def report(measured: Sequence[Measurement], setting: dict[str, Any], asked: Sequence[Claim]) -> dict[str, Any]:
+    """Conditions, measurements and claims, as plain data."""
+    medians = {one.name: one.median for one in measured}
+    rows = [{**asdict(one), "median": one.median, "best": one.best} for one in measured]
+    return {"conditions": setting, "measurements": rows, "claims": [claim.told(medians) for claim in asked]}
+
+
+def conditions(device: str) -> dict[str, Any]:
     """What holds for all rows."""
-    scenario = benchmark()
+    scenario = load_scenario(SCENARIO)
+    packages = ("lunar-env", "warp-lang", "torch", "numpy", "gymnasium", "stable-baselines3", "envpool", "box2d")
+    found = {d.name.lower().replace("_", "-"): d.version for d in importlib.metadata.distributions()}
     return {
-        "device": torch.cuda.get_device_name() if device == "cuda" else processor(),
-        "processor": f"{processor()}, {os.cpu_count()} cores, {THREADS} threads used",
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "versions": ", ".join(f"{name} {number}" for name in PACKAGES if (number := version_of(name))),
-        "benchmark setting": f"scenario {SCENARIO}, 6-DoF, all sensors and faults, float32, a decision every "
-        f"{PERIOD:g} s, {round(PERIOD / scenario.tick)} tick of {scenario.substeps} Runge-Kutta substeps",
-        "actions": "random, drawn beforehand: core one set for each round, the others a ring of sets",
-        "included": "resets, with landers spread along their flights",
-        "excluded": "compilation and warm-up",
-        "PPO": f"N={LEARNERS}, {ROLLOUT} steps a rollout, batch {MINIBATCH}, {EPOCHS} epochs, MlpPolicy {HIDDEN}, "
-        f"network on {device}",
-        "rounds": f"{effort.rounds} of about {effort.seconds:g} s each, contestants taking turns",
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "processor": f"{processor()}, {os.cpu_count()} cores; the bench uses {THREADS} threads",
+        "versions": f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {found[name]}" for name in packages if name in found),
+        "benchmark setting": f"scenario {SCENARIO}, 6-DoF, all instruments and faults, float32, a decision every "
+        f"{PERIOD:g} s, physics ticks of {scenario.tick:g} s with {scenario.substeps} Runge-Kutta substeps",
+        "actions": "random, drawn beforehand; core: one set for each round; others: sets in turn",
+        "included": "resets, and all copies that the interface makes",
+        "excluded": "compilation and warm-up, but in the rows that say otherwise",
+        "PPO": f"rollouts of {PPO['n_steps']} steps, batches of {PPO['batch_size']}, {PPO['n_epochs']} epochs, "
+        f"MlpPolicy {PPO['policy_kwargs']['net_arch']} on the CPU, {threads_of(THREADS)}",
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "not set"),
     }
 
 
 def processor() -> str:
     """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
-def version_of(package: str) -> str:
-    """The installed version, or nothing."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    return next(iter(names), platform.processor() or platform.machine())
 
 
 def load_average() -> str:
-    """Processes that wanted a core in the last minute, on average."""
+    """Processes that wanted a core in the last minute."""
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
 def markdown(told: Mapping[str, Any]) -> str:
-    """A report as Markdown, which is also what the screen shows."""
-    rows = [
-        (one["name"], figure(one["median"], one["unit"]), figure(one["best"], one["unit"]), text_of(one["conditions"]))
-        for one in told["measurements"]
-    ]
-    floors = [
-        (one["label"], "-" if one["value"] is None else f"{one['value']:,.4g}", one["promise"], one["verdict"])
-        for one in told["claims"]
-    ]
-    parts = [
-        "\n".join(f"- {name}: {value}" for name, value in told["conditions"].items()),
-        table(("what", "median", "best", "conditions"), rows),
-        table(("ratio of medians, or median", "value", "promise", "verdict"), floors),
-    ]
-    return "\n\n".join(parts) + "\n"
+    """A report for people: on the screen and in a page."""
+    rows = [("what", "median", "best", "conditions")]
+    for one in told["measurements"]:
+        unit = " s" if one["unit"] == "s" else ""
+        setting = "; ".join(f"{key} {value}" for key, value in one["conditions"].items())
+        rows.append((one["name"], figure(one["median"]) + unit, figure(one["best"]) + unit, setting))
+    floors = [("ratio of medians, or median", "value", "floor", "verdict")]
+    floors += [(one["label"], figure(one["value"]), one["bound"], one["verdict"]) for one in told["claims"]]
+    general = "\n".join(f"- {name}: {value}" for name, value in told["conditions"].items())
+    return f"{general}\n\nSteps of one lander per second, or seconds:\n\n{table(rows)}\n\n{table(floors)}\n"
 
 
-def figure(value: float, unit: str) -> str:
-    """A number with its unit."""
-    return f"{value:.1f} s" if unit == "s" else f"{value:,.0f} {unit}"
+def figure(value: float | None) -> str:
+    """Three digits, or all before the point."""
+    return "-" if value is None else f"{value:,.0f}" if value >= 100.0 else f"{value:.3g}"
 
 
-def text_of(conditions: Mapping[str, Any]) -> str:
-    """Conditions of one row."""
-    return "; ".join(f"{name} {value}" for name, value in conditions.items())
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up; figures to the right."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    lines = [
-        f"| {row[0]:<{widths[0]}} | "
-        + " | ".join(f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths[1:-1], strict=True))
-        + f" | {row[-1]} |"
-        for row in (head, *rows)
-    ]
-    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:-1]), "---"]) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table with columns in line; the first row is its head."""
+    width = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"| {a:<{width[0]}} | {b:>{width[1]}} | {c:>{width[2]}} | {d} |" for a, b, c, d in rows]
+    return "\n".join([lines[0], "|---|---:|---:|---|", *lines[1:]])
 
 
 def replaced(page: str, text: str) -> str:
     """The page with this text between its two markers."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}, once each and in this order")
-    return f"{page.partition(BEGIN)[0]}{BEGIN}\n\n{text}\n{END}{page.partition(END)[2]}"
-
-
-def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """The command line, checked."""
-    parser = argparse.ArgumentParser("python -m lunar_env.bench", description="Speed beside other environments.")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a figure to quote")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the physics runs")
-    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="where the figures go")
-    parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="measure nothing, take these figures")
-    parser.add_argument("--markdown", type=Path, metavar="PAGE", help="put the tables into this page")
-    parser.add_argument("--check", action="store_true", help="exit with 1 if a floor is missed")
-    chosen = parser.parse_args(argv)
-    try:
-        checked_device(chosen.device)
-        if chosen.markdown:
-            replaced(chosen.markdown.read_text(encoding="utf-8"), "")  # now, not after minutes of measuring
-    except (OSError, RuntimeError, ValueError) as error:
-        parser.error(str(error))
-    return chosen
+    before, found, rest = page.partition(BEGIN)
+    _, found_end, after = rest.partition(END)
+    if not (found and found_end):
+        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, show, write. 1 if a floor is missed and ``--check`` was given."""
-    chosen = arguments(argv)
+    parser = argparse.ArgumentParser("python -m lunar_env.bench", description="Speed beside other environments.")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a look, not a figure to quote")
+    parser.add_argument("--device", choices=tuple(SIZES), default="cpu", help="where the physics runs")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench.json"), help="where the figures go")
+    parser.add_argument("--from", type=Path, dest="source", metavar="FILE", help="measure nothing, show these figures")
+    parser.add_argument("--markdown", type=Path, metavar="PAGE", help="put the tables between this page's markers")
+    parser.add_argument("--check", action="store_true", help="exit with 1 if a floor is missed")
+    chosen = parser.parse_args(argv)
+    try:
+        checked_device(chosen.device)
+        page = chosen.markdown.read_text(encoding="utf-8") if chosen.markdown else f"{BEGIN}{END}"
+        replaced(page, "")  # a page without markers is refused now, not after minutes
+    except (OSError, RuntimeError, ValueError) as error:
+        parser.error(str(error))
     torch.set_num_threads(THREADS)
     if chosen.source:
         told = json.loads(chosen.source.read_text(encoding="utf-8"))
     else:
-        told = measure(chosen.device, QUICK if chosen.quick else FULL)
+        told = measure(chosen.device, chosen.quick)
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     print(markdown(told))
     if chosen.markdown:
-        page = chosen.markdown.read_text(encoding="utf-8")
         chosen.markdown.write_text(replaced(page, markdown(told)), encoding="utf-8")
     print(f"All figures, round by round: {chosen.source or chosen.out}")
     return int(chosen.check and any(claim["verdict"] == "missed" for claim in told["claims"]))

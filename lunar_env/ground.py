@@ -33,9 +33,14 @@ def height_above_ground(position: wp.vec3, radius: float, surface: Surface, gear
 
 
 @wp.func
-def may_touch(position: wp.vec3, radius: float, surface: Surface, gear: GearDrawn) -> bool:
-    """False where no ground can be that high, so that the surface need not be looked up."""
-    return altitude_of(position, radius) - gear.centre_height < surface.top
+def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, gear: GearDrawn) -> bool:
+    """False where no ground can be met within a duration [s], so that it need not be looked for.
+
+    The vehicle sinks at most |v| t + (g + T/m) t^2 / 2, and the ground never exceeds the surface's top.
+    """
+    strongest = forcing.gravity + forcing.thrust / forcing.dry_mass
+    sink = wp.length(motion.velocity) * duration + 0.5 * strongest * duration * duration
+    return altitude_of(motion.position, forcing.radius) - gear.centre_height - sink < surface.top
 
 
 @wp.func

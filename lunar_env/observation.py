@@ -194,11 +194,9 @@ def observation_table(scales: Scales, action_names: tuple[str, ...], history: in
 
 
 @wp.func
-def put(
-    observation: wp.array2d(dtype=float), row: int, column: int, value: float, scale: float, low: float, high: float
-):
-    """One number, clipped to its bounds [in scales] and scaled."""
-    observation[row, column] = wp.clamp(value / scale, low, high)
+def put(observation: wp.array2d(dtype=float), row: int, column: int, scaled: float, low: float, high: float):
+    """One number, clipped to its bounds."""
+    observation[row, column] = wp.clamp(scaled, low, high)
 
 
 @wp.func
@@ -239,23 +237,26 @@ def observe(
     if q[3] < 0.0:
         sign = -1.0
 
-    put(observation, row, start + 0, slant, scales.altitude, 0.0, 2.0)
-    put(observation, row, start + 1, valid, 1.0, 0.0, 1.0)
-    put(observation, row, start + 2, age, AGE_SCALE, 0.0, 10.0)
-    put(observation, row, start + 3, altitude, scales.altitude, -2.0, 2.0)
-    put(observation, row, start + 4, position[0], scales.extent, -2.0, 2.0)
-    put(observation, row, start + 5, position[1], scales.extent, -2.0, 2.0)
-    put(observation, row, start + 6, local[0], scales.speed, -2.0, 2.0)
-    put(observation, row, start + 7, local[1], scales.speed, -2.0, 2.0)
-    put(observation, row, start + 8, local[2], scales.speed, -2.0, 2.0)
-    put(observation, row, start + 9, q[0] * sign, 1.0, -1.0, 1.0)
-    put(observation, row, start + 10, q[1] * sign, 1.0, -1.0, 1.0)
-    put(observation, row, start + 11, q[2] * sign, 1.0, -1.0, 1.0)
-    put(observation, row, start + 12, q[3] * sign, 1.0, 0.0, 1.0)
-    put(observation, row, start + 13, motion.rates[0], RATE_SCALE, -10.0, 10.0)
-    put(observation, row, start + 14, motion.rates[1], RATE_SCALE, -10.0, 10.0)
-    put(observation, row, start + 15, motion.rates[2], RATE_SCALE, -10.0, 10.0)
-    put(observation, row, start + 16, motion.propellant, scales.propellant, 0.0, 1.0)
-    put(observation, row, start + 17, float(tick) * seconds, scales.time, 0.0, 1.0)
+    per_altitude = 1.0 / scales.altitude
+    per_extent = 1.0 / scales.extent
+    per_speed = 1.0 / scales.speed
+    put(observation, row, start + 0, slant * per_altitude, 0.0, 2.0)
+    put(observation, row, start + 1, valid, 0.0, 1.0)
+    put(observation, row, start + 2, age / AGE_SCALE, 0.0, 10.0)
+    put(observation, row, start + 3, altitude * per_altitude, -2.0, 2.0)
+    put(observation, row, start + 4, position[0] * per_extent, -2.0, 2.0)
+    put(observation, row, start + 5, position[1] * per_extent, -2.0, 2.0)
+    put(observation, row, start + 6, local[0] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 7, local[1] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 8, local[2] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 9, q[0] * sign, -1.0, 1.0)
+    put(observation, row, start + 10, q[1] * sign, -1.0, 1.0)
+    put(observation, row, start + 11, q[2] * sign, -1.0, 1.0)
+    put(observation, row, start + 12, q[3] * sign, 0.0, 1.0)
+    put(observation, row, start + 13, motion.rates[0] / RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 14, motion.rates[1] / RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 15, motion.rates[2] / RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 16, motion.propellant / scales.propellant, 0.0, 1.0)
+    put(observation, row, start + 17, float(tick) * seconds / scales.time, 0.0, 1.0)
     for j in range(action_size):
         observation[row, start + CORE + j] = action[j]

@@ -236,13 +236,14 @@ def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Sett
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
     flown = float(0.0)
+    near_ground = may_touch(lander.motion, forcing, settings.seconds, lander.surface, world.gear)
     for _ in range(settings.substeps):
         if not touched:
             motion, fed = feed(lander.motion, forcing, duration)
             change = runge_kutta(motion, fed, duration)
             after, rest = accumulate(motion, lander.rest, change)
             fraction = float(1.0)
-            if may_touch(after.position, world.moon.radius, lander.surface, world.gear):
+            if near_ground:
                 if height_above_ground(after.position, world.moon.radius, lander.surface, world.gear) <= 0.0:
                     after, fraction = fly_to_ground(
                         motion, lander.rest, after, fed, duration, lander.surface, world.gear

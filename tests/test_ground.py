@@ -65,6 +65,18 @@ def test_free_fall_ends_at_the_closed_time_and_speed_wherever_in_the_substep(tic
     assert np.abs(column(descent, "record.descent_rate") / speed - 1.0).max() < 1e-5
 
 
+def test_a_rising_slope_is_met_at_the_closed_time_even_in_a_substep_of_a_second() -> None:
+    timing = dict(tick=1.0, substeps=1, altimeter__period=1.0, altimeter__delay=0.0, moon__radius=FLAT)
+    start = dict(start__altitude=Range(100.0, 1000.0), start__descent_rate=20.0, start__speed=Range(0.0, 60.0))
+    descent = flown(falling(**timing, **start, terrain__slope=0.3, terrain__levelling=1e6), 500)
+    rise = np.tan(column(descent, "drawn.terrain.slope"))
+    rate = 20.0 + rise * column(descent, "drawn.start.speed")  # the ground comes up as the lander flies on
+    gravity, height = column(descent, "drawn.moon.surface_gravity"), column(descent, "drawn.start.altitude")
+    time = (np.sqrt(rate**2 + 2.0 * gravity * height) - rate) / gravity
+    # Over a plane the height is a parabola still. 1500 m from the pad it levels off by 2e-6 of its height.
+    assert np.abs(column(descent, "record.duration") / time - 1.0).max() < 1e-5
+
+
 def surface_of(descent: Descent, row: int = 0) -> Callable[[float, float], float]:
     """Height of the ground at (x, y) [m], written anew from the words that open terrain.py."""
 

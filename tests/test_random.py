@@ -109,6 +109,10 @@ def test_draws_are_those_of_plain_python() -> None:
     words = np.array(wanted, dtype=object)
     assert np.array_equal(values[:, 0], np.array([(word >> 40) / 2**24 for word in words]))
     assert np.array_equal(values[:, 1], np.array([word % 2**24 / 2**24 for word in words]))
+    for axis in range(3):
+        noise = np.array([(word >> 21 * axis) % 2**21 / 2**21 for word in words], dtype=np.float64)
+        # Scaled by sqrt(12) and shifted by sqrt(3) in float32: a unit in the last place of each.
+        assert np.abs(values[:, 3 + axis] - np.sqrt(12.0) * (noise - 0.5)).max() < 1e-6
 
 
 def test_draws_do_not_repeat_in_the_longest_episode() -> None:

@@ -340,13 +340,13 @@ def test_late_acquisition_is_silent_above_its_altitude_and_sighted_below() -> No
 
 def test_a_dropout_loses_its_share_in_its_window_and_nothing_else() -> None:
     fault = dict(faults__dropout__probability=1.0, faults__dropout__onset=2.0, faults__dropout__duration=3.0)
-    valid = watch(sounding(**FALL, **fault, faults__dropout__loss=0.3), 500, 80)["valid"]
+    valid = watch(sounding(**FALL, **fault, faults__dropout__loss=0.3), 3000, 80)["valid"]
     # 2.0 s is tick 20, in the window's beginning; 5.0 s is tick 50, just after its end.
     assert valid[:19].all()
     assert valid[49:].all()
-    assert is_share(np.sum(valid[19:49]), 30 * 500, 0.7)
-    assert is_share(np.sum(valid[19]), 500, 0.7)
-    assert is_share(np.sum(valid[48]), 500, 0.7)
+    assert is_share(np.sum(valid[19:49]), 30 * 3000, 0.7)
+    assert is_share(np.sum(valid[19]), 3000, 0.7)
+    assert is_share(np.sum(valid[48]), 3000, 0.7)
 
 
 def test_a_lost_sample_leaves_the_range_before_it_standing() -> None:
