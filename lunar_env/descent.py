@@ -14,9 +14,10 @@ import warp as wp
 from lunar_env.missions import load_scenario
 from lunar_env.scenario import Scenario, packed
 from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
-from lunar_env.step import Tables, WorldDrawn, advance, reset
+from lunar_env.step import advance, reset
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
+from lunar_env.world import Tables, WorldDrawn
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread

@@ -17,7 +17,7 @@ import numpy as np
 from lunar_env.control import ACTION_NAMES, MODES
 from lunar_env.observation import ObservationTable, Scales, observation_table
 from lunar_env.quantities import Leaf, Range, leaves, setting, validate, whole_ticks
-from lunar_env.step import Settings, World
+from lunar_env.world import Settings, World
 
 OBSERVATIONS = ("instruments", "truth")
 

@@ -13,9 +13,9 @@ from lunar_env.descent import Descent
 from lunar_env.dynamics import thrust_axis, up_at
 from lunar_env.ground import height_above_ground, lateral_velocity
 from lunar_env.state import Lander, structs
-from lunar_env.step import WorldDrawn
 from lunar_env.task import Outcome
 from lunar_env.terrain import ground_height
+from lunar_env.world import WorldDrawn
 
 if TYPE_CHECKING:
     from lunar_env.rendering import Scene

@@ -5,7 +5,7 @@ import warp as wp
 from lunar_env.dynamics import thrust_axis, up_at
 from lunar_env.ground import height_above_ground, lateral_velocity
 from lunar_env.state import Lander
-from lunar_env.step import Settings, WorldDrawn
+from lunar_env.world import Settings, WorldDrawn
 
 wp.set_module_options({"enable_backward": False})
 

@@ -27,6 +27,8 @@ ORDER: list[str | tuple[str, ...]] = [
     "sensors",
     "task",
     "observation",
+    "world",
+    "respawn",
     # what strings them together
     "step",
     "truth",

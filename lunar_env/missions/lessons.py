@@ -5,7 +5,7 @@ from math import radians
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
 from lunar_env.sensors import Altimeter
-from lunar_env.step import Start
+from lunar_env.world import Start
 
 VERTICAL = Scenario(
     name="vertical",

@@ -17,8 +17,8 @@ from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario, change
 from lunar_env.sensors import Altimeter
-from lunar_env.step import Start
 from lunar_env.terrain import Terrain
+from lunar_env.world import Start
 
 FULL_TURN = Range(0.0, radians(360.0))
 

@@ -1,0 +1,115 @@
+"""How an episode begins: draw its world, place the lander, and look."""
+
+import warp as wp
+
+from lunar_env import random
+from lunar_env.ground import height_above_ground
+from lunar_env.navigation import initial_belief
+from lunar_env.observation import CORE, observe
+from lunar_env.state import Episode, Lander, Motion
+from lunar_env.task import potential
+from lunar_env.terrain import surface_of
+from lunar_env.world import Settings, Tables, WorldDrawn
+
+wp.set_module_options({"enable_backward": False})
+
+
+@wp.func
+def draw_world(tables: Tables, settings: Settings, row: int, key: wp.uint64):
+    """Draw every number of the scenario for one episode; a fixed one has equal ends."""
+    for j in range(settings.numbers):
+        low = tables.lows[j]
+        high = tables.highs[j]
+        value = low
+        if high > low or tables.kinds[j] == 2:
+            chance = random.uniform(random.draw(key, 0, random.EPISODE + j))
+            value = low + (high - low) * chance
+            if tables.kinds[j] == 1:
+                value = low * wp.pow(high / low, chance)
+            elif tables.kinds[j] == 2:
+                # A chance that is itself a range counts with its mean: one draw decides.
+                value = wp.where(chance < 0.5 * (low + high), 1.0, 0.0)
+        tables.numbers[row, j] = value
+
+
+@wp.func
+def start_motion(world: WorldDrawn) -> Motion:
+    """The motion with which an episode begins; see ``Start.progress`` for episodes that begin on the way."""
+    start = world.start
+    progress = wp.clamp(start.progress, 0.0, 1.0)
+    left = 1.0 - progress
+    braking = wp.max(1.0 - 2.0 * progress, 0.0)
+    altitude = wp.where(progress > 0.0, 60.0 + (start.altitude - 60.0) * left * left, start.altitude)
+    descent_rate = start.descent_rate
+    if progress > 0.0:
+        descent_rate = wp.min(descent_rate, wp.sqrt(2.0 * altitude))
+
+    radius = world.moon.radius
+    distance = radius + altitude + world.gear.centre_height
+    arc = -start.distance * left * left / radius
+    forward = wp.vec3(wp.cos(arc), 0.0, -wp.sin(arc))
+    up = wp.vec3(wp.sin(arc), 0.0, wp.cos(arc))
+    half = 0.5 * (arc - start.tilt * braking)
+
+    motion = Motion()
+    motion.position = wp.vec3(
+        distance * wp.sin(arc),
+        start.cross_distance * left,
+        # (R + h) cos(arc) - R without the cancellation: 1 - cos(arc) = 2 sin(arc/2)^2
+        distance - radius - 2.0 * distance * wp.sin(0.5 * arc) * wp.sin(0.5 * arc),
+    )
+    motion.velocity = (
+        forward * (start.speed * braking) - up * descent_rate + wp.vec3(0.0, start.cross_speed * braking, 0.0)
+    )
+    motion.attitude = wp.quat(0.0, wp.sin(half), 0.0, wp.cos(half))
+    motion.rates = wp.vec3(0.0, start.pitch_rate, 0.0)
+    motion.propellant = start.propellant * (1.0 - 0.7 * progress)
+    motion.throttle = start.throttle
+    return motion
+
+
+@wp.func
+def look(
+    target: wp.array2d(dtype=float),
+    tables: Tables,
+    settings: Settings,
+    row: int,
+    column: int,
+    lander: Lander,
+    world: WorldDrawn,
+    height: float,
+    action: wp.vec4,
+):
+    """Write what the pilot sees now."""
+    observe(
+        target, row, column, settings.truth, height, lander.episode.tick, settings.seconds, lander.motion,
+        lander.belief, lander.reading, action, settings.action_size, world.moon, world.gear, settings.scales,
+    )  # fmt: skip
+
+
+@wp.func
+def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
+    """Begin the lander's next episode: draw its world, place it, and look."""
+    key = random.episode_key(past.seed_low, past.seed_high, past.lander, past.episode)
+    draw_world(tables, settings, row, key)
+    world = tables.worlds[row]
+
+    lander = Lander()
+    lander.motion = start_motion(world)
+    lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
+    lander.reading.range = world.altimeter.maximum_range
+    lander.reading.sample_number = -1
+    lander.surface = surface_of(world.terrain)
+    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
+    lander.episode.seed_low = past.seed_low
+    lander.episode.seed_high = past.seed_high
+    lander.episode.lander = past.lander
+    lander.episode.episode = past.episode
+    lander.episode.potential = potential(height, lander.motion, world.moon, world.reward)
+    lander.episode.start_propellant = lander.motion.propellant
+    lander.record.first_valid_altitude = -1.0
+    tables.landers[row] = lander
+
+    width = CORE + settings.action_size
+    for k in range(settings.history):
+        look(tables.observation, tables, settings, row, k * width, lander, world, height, wp.vec4())

@@ -1,0 +1,110 @@
+"""The world of a descent: all that an episode may draw, and what holds for the whole batch."""
+
+from dataclasses import dataclass
+
+import warp as wp
+
+from lunar_env.actuators import Attitude
+from lunar_env.control import Guidance
+from lunar_env.dynamics import Engine, Mass, Moon
+from lunar_env.faults import Faults
+from lunar_env.ground import Gear
+from lunar_env.navigation import Navigation
+from lunar_env.observation import Scales
+from lunar_env.quantities import Number, mirrored, number
+from lunar_env.sensors import Altimeter
+from lunar_env.state import Lander, Record, Sample
+from lunar_env.task import Limits, Reward
+from lunar_env.terrain import Terrain
+
+wp.set_module_options({"enable_backward": False})
+
+NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an episode begins."""
+
+    altitude: Number = number(1000.0, "m", "of the footpads above the pad's level", low=0.1, high=1e6)
+    distance: Number = number(
+        0.0, "m", "downrange distance still to go to the pad, along the surface", low=-2e6, high=2e6
+    )
+    cross_distance: Number = number(0.0, "m", "offset from the approach plane", low=-1e5, high=1e5)
+    speed: Number = number(0.0, "m/s", "downrange, along the local horizontal", low=-1e4, high=1e4)
+    cross_speed: Number = number(0.0, "m/s", "along y", low=-1e3, high=1e3)
+    descent_rate: Number = number(30.0, "m/s", "along the local vertical", low=-1e4, high=1e4)
+    tilt: Number = number(0.0, "rad", "of the thrust axis, leaning against the motion", low=-3.2, high=3.2)
+    pitch_rate: Number = number(0.0, "rad/s", "about the body's y axis", low=-1.0, high=1.0)
+    throttle: Number = number(0.0, "-", "thrust that flows at the start", low=0.0, high=1.0)
+    propellant: Number = number(100.0, "kg", "in the tanks", low=0.0, high=1e6)
+    progress: Number = number(
+        0.0,
+        "-",
+        "0 starts here, 1 at 60 m; for training along the whole descent; below 0 counts as 0",
+        low=-10.0,
+        high=1.0,
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that an episode may draw."""
+
+    moon: Moon = Moon()
+    mass: Mass = Mass()
+    engine: Engine = Engine()
+    attitude: Attitude = Attitude()
+    guidance: Guidance = Guidance()
+    gear: Gear = Gear()
+    start: Start = Start()
+    navigation: Navigation = Navigation()
+    altimeter: Altimeter = Altimeter()
+    faults: Faults = Faults()
+    terrain: Terrain = Terrain()
+    limits: Limits = Limits()
+    reward: Reward = Reward()
+
+
+WorldDrawn = mirrored(World)
+
+
+@wp.struct
+class Settings:
+    """Counts and choices that hold for the whole batch."""
+
+    mode: int  # control mode
+    truth: int  # 1 if the pilot sees the truth
+    autoreset: int  # NEXT_STEP, SAME_STEP or DISABLED
+    ticks: int  # physics ticks per decision
+    substeps: int  # Runge-Kutta substeps per tick
+    seconds: float  # [s] per tick
+    tick_limit: int  # ticks after which an episode is out of time
+    period: int  # ticks between altimeter samples
+    jitter: int  # most extra ticks of delay
+    slots: int  # length of the delay line
+    history: int  # readings in an observation
+    action_size: int
+    numbers: int  # how many numbers an episode draws
+    ceiling: float  # [m] above which a lander is lost
+    extent: float  # [m] of downrange or cross-range beyond which a lander is lost
+    scales: Scales
+
+
+@wp.struct
+class Tables:
+    """The batch: what changes, and where results go. All first axes are landers but the delay line's."""
+
+    landers: wp.array(dtype=Lander)
+    worlds: wp.array(dtype=WorldDrawn)
+    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``
+    delay_line: wp.array2d(dtype=Sample)  # (slots, landers)
+    lows: wp.array(dtype=float)  # lower end of each drawn number
+    highs: wp.array(dtype=float)  # upper end
+    kinds: wp.array(dtype=int)  # 0 uniform, 1 logarithmic, 2 chance
+    actions: wp.array2d(dtype=float)
+    observation: wp.array2d(dtype=float)
+    final_observation: wp.array2d(dtype=float)
+    reward: wp.array(dtype=float)
+    outcome: wp.array(dtype=int)
+    ended: wp.array(dtype=Record)
