@@ -85,10 +85,11 @@ class Descent:
         def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
             return torch.zeros(shape, dtype=dtype, device=self.device)
 
+        # Live tables that ``advance`` reads and writes in place; ``step`` and ``transition`` give copies.
         self.actions = zeros(n, self.action_size)
         self._final = zeros(n, size)
-        self._reward = zeros(n)
-        self._outcome = zeros(n, dtype=torch.int32)
+        self.rewards = zeros(n)
+        self.outcomes = zeros(n, dtype=torch.int32)
         self._ended = zeros(n, words(Record))
         self._mask = zeros(n, dtype=torch.uint8)
         self._specification = [torch.from_numpy(array).to(self.device) for array in packed(self.scenario)]
@@ -102,8 +103,8 @@ class Descent:
         tables.actions = wp.from_torch(self.actions)
         tables.observation = wp.from_torch(self.state.observation)
         tables.final_observation = wp.from_torch(self._final)
-        tables.reward = wp.from_torch(self._reward)
-        tables.outcome = wp.from_torch(self._outcome)
+        tables.reward = wp.from_torch(self.rewards)
+        tables.outcome = wp.from_torch(self.outcomes)
         tables.ended = structs(self._ended, Record)
         self._tables = tables
 
@@ -145,13 +146,13 @@ class Descent:
 
     def transition(self) -> Transition:
         """What the newest step told, as fresh tensors."""
-        outcome = self._outcome.clone()
+        outcome = self.outcomes.clone()
         truncated = outcome == int(Outcome.OUT_OF_TIME)
         done = outcome != int(Outcome.FLYING)
         observation = self.state.observation.clone()
         return Transition(
             observation=observation,
-            reward=self._reward.clone(),
+            reward=self.rewards.clone(),
             terminated=done & ~truncated,
             truncated=truncated,
             final_observation=torch.where(done[:, None], self._final, observation),
@@ -190,13 +191,13 @@ class Descent:
 
     def snapshot(self) -> dict[str, torch.Tensor]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""
-        outputs = {"outcome": self._outcome, "final": self._final, "ended": self._ended, "reward": self._reward}
+        outputs = {"outcome": self.outcomes, "final": self._final, "ended": self._ended, "reward": self.rewards}
         return {**self.state.snapshot(), **{name: table.clone() for name, table in outputs.items()}}
 
     def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
         """Put a snapshot of this scenario and batch size back."""
         self.state.restore(snapshot)
-        outputs = {"outcome": self._outcome, "final": self._final, "ended": self._ended, "reward": self._reward}
+        outputs = {"outcome": self.outcomes, "final": self._final, "ended": self._ended, "reward": self.rewards}
         for name, table in outputs.items():
             table.copy_(snapshot[name])
 

@@ -151,8 +151,8 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self._fly = self.descent.advance
         self._command = self.descent.actions.numpy()[0]
         self._observation = self.descent.state.observation.numpy()[0]
-        self._reward = self.descent._reward.numpy()
-        self._outcome = self.descent._outcome.numpy()
+        self._reward = self.descent.rewards.numpy()
+        self._outcome = self.descent.outcomes.numpy()
         self._shape = self._command.shape
         self._window: Any = None
 

@@ -56,7 +56,7 @@ def start_motion(world: WorldDrawn) -> Motion:
         distance * wp.sin(arc),
         start.cross_distance * left,
         # (R + h) cos(arc) - R without the cancellation: 1 - cos(arc) = 2 sin(arc/2)^2
-        distance - radius - 2.0 * distance * wp.sin(0.5 * arc) * wp.sin(0.5 * arc),
+        altitude + world.gear.centre_height - 2.0 * distance * wp.sin(0.5 * arc) * wp.sin(0.5 * arc),
     )
     motion.velocity = (
         forward * (start.speed * braking) - up * descent_rate + wp.vec3(0.0, start.cross_speed * braking, 0.0)

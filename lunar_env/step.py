@@ -109,14 +109,33 @@ def sense(
 
 @wp.func
 def read_action(tables: Tables, settings: Settings, row: int):
-    """The action, clipped to [-1, 1], and whether every number of it is finite."""
+    """The action, clipped to [-1, 1], and whether every number of it is finite; one that is not becomes 0."""
     action = wp.vec4()
     finite = bool(True)
     for j in range(settings.action_size):
         value = tables.actions[row, j]
-        finite = finite and wp.isfinite(value)
-        action[j] = wp.clamp(value, -1.0, 1.0)
+        if wp.isfinite(value):
+            action[j] = wp.clamp(value, -1.0, 1.0)
+        else:
+            finite = False
     return action, finite
+
+
+@wp.func
+def earn(lander: Lander, world: WorldDrawn, height: float, propellant_before: float):
+    """The reward of a decision: every term by name, summed here and nowhere else. Returns the lander and the sum."""
+    worth = potential(height, lander.motion, world.moon, world.reward)
+    approach = worth - lander.episode.potential
+    propellant_cost = world.reward.propellant * (lander.motion.propellant - propellant_before)
+    touchdown = touchdown_reward(lander.episode.outcome, lander.record, world.limits, world.reward)
+    earned = approach + propellant_cost + touchdown
+
+    lander.record.approach = lander.record.approach + approach
+    lander.record.propellant_cost = lander.record.propellant_cost + propellant_cost
+    lander.record.touchdown = lander.record.touchdown + touchdown
+    lander.record.reward = lander.record.reward + earned
+    lander.episode.potential = worth
+    return lander, earned
 
 
 @wp.func
@@ -130,6 +149,7 @@ def decide(tables: Tables, settings: Settings, row: int, lander: Lander, world: 
     outcome = int(FLYING)
     if not finite:
         outcome = INVALID
+        height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
     for _ in range(settings.ticks):
         if outcome == FLYING:
             throttle, torque = steer(
@@ -150,24 +170,11 @@ def decide(tables: Tables, settings: Settings, row: int, lander: Lander, world: 
                 outcome = LOST
             elif lander.episode.tick >= settings.tick_limit:
                 outcome = OUT_OF_TIME
-    if not finite:
-        height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
-
-    # Reward: every term by name, summed here and nowhere else.
-    worth = potential(height, lander.motion, world.moon, world.reward)
-    approach = worth - lander.episode.potential
-    propellant_cost = world.reward.propellant * (lander.motion.propellant - propellant_before)
-    touchdown = touchdown_reward(outcome, lander.record, world.limits, world.reward)
-    tables.reward[row] = approach + propellant_cost + touchdown
-
-    lander.record.approach = lander.record.approach + approach
-    lander.record.propellant_cost = lander.record.propellant_cost + propellant_cost
-    lander.record.touchdown = lander.record.touchdown + touchdown
-    lander.record.reward = lander.record.reward + tables.reward[row]
-    lander.record.propellant_used = lander.episode.start_propellant - lander.motion.propellant
-    lander.episode.potential = worth
     lander.episode.decisions = lander.episode.decisions + 1
     lander.episode.outcome = outcome
+    lander.record.propellant_used = lander.episode.start_propellant - lander.motion.propellant
+    lander, earned = earn(lander, world, height, propellant_before)
+    tables.reward[row] = earned
     return lander, height, action
 
 
