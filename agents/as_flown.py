@@ -6,10 +6,7 @@ The plan is the only one that was published for this vehicle, the webcast of the
 
 import torch
 
-from agents.altitude_filter import AltitudeFilter
-from agents.descent_rate import descent_rate_action
-from agents.pilot import require_control
-from lunar_env import Scenario
+from agents.descent_rate import DescentRatePilot
 
 PLAN_HEIGHT = (0.0, 5.0, 20.0, 1_000.0, 3_000.0)  # [m]
 PLAN_RATE = (1.2, 1.2, 17 / 3.6, 120 / 3.6, 300 / 3.6)  # [m/s]; below 5 m: contact speed [P]
@@ -28,25 +25,14 @@ def planned_rate(height: torch.Tensor) -> torch.Tensor:
     return torch.sqrt(squares[upper - 1] + share * (squares[upper] - squares[upper - 1]))
 
 
-class AsFlown:
+class AsFlown(DescentRatePilot):
     """A flight-like pilot: trusts its belief completely."""
 
-    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
-        require_control("as_flown", scenario, "descent_rate")
-        self.scenario = scenario
-        self.table = scenario.observation_table()
-        self.filter = AltitudeFilter(num_landers, scenario.decision_period, device=device)
+    name = "as_flown"
 
-    def reset(self, mask: torch.Tensor) -> None:
-        """Forget the landers in ``mask`` (N,)."""
-        self.filter.reset(mask)
-
-    def act(self, observation: torch.Tensor) -> torch.Tensor:
+    def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
         """Follow the plan at the believed height."""
-        reading = self.table.read(observation)
-        height = self.filter.update(reading)
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         rate = planned_rate(height + LEAD * reading["velocity_up"])
+        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         braking = (sideways > BRAKED) & ~self.filter.seen
-        rate = torch.where(braking, rate.clamp(max=BRAKING_RATE), rate)
-        return descent_rate_action(self.scenario, rate)
+        return torch.where(braking, rate.clamp(max=BRAKING_RATE), rate)

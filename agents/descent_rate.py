@@ -1,16 +1,40 @@
-"""The language of ``control="descent_rate"``: metres per second to actions."""
+"""What pilots of ``control="descent_rate"`` share: an altitude filter, and metres per second turned into actions."""
+
+from abc import ABC, abstractmethod
 
 import torch
 
+from agents.altitude_filter import AltitudeFilter
+from agents.pilot import require_control
 from lunar_env import Scenario
 from lunar_env.quantities import Range
 
 
-def descent_rate_action(scenario: Scenario, rate: torch.Tensor) -> torch.Tensor:
-    """The action (N, 3) that commands a rate of descent [m/s], (N,), and no lateral speed."""
-    fastest = scenario.guidance.maximum_descent_rate
-    if isinstance(fastest, Range):
-        raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
-    share = torch.sqrt((rate / fastest).clamp(0.0, 1.0))
-    still = torch.zeros_like(rate)
-    return torch.stack([2.0 * share - 1.0, still, still], dim=1)
+class DescentRatePilot(ABC):
+    """A pilot that decides on a rate of descent from what it sees and from the filtered height."""
+
+    name: str
+
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        require_control(self.name, scenario, "descent_rate")
+        if isinstance(scenario.guidance.maximum_descent_rate, Range):
+            raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
+        self.fastest = float(scenario.guidance.maximum_descent_rate)  # [m/s]
+        self.table = scenario.observation_table()
+        self.filter = AltitudeFilter(num_landers, scenario.decision_period, device=device)
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the landers in ``mask`` (N,)."""
+        self.filter.reset(mask)
+
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, 3): the wished rate of descent and no lateral speed."""
+        reading = self.table.read(observation)
+        rate = self.rate(reading, self.filter.update(reading))
+        share = torch.sqrt((rate / self.fastest).clamp(0.0, 1.0))  # the scale of the action is quadratic
+        still = torch.zeros_like(share)
+        return torch.stack([2.0 * share - 1.0, still, still], dim=1)
+
+    @abstractmethod
+    def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
+        """The wished rate of descent (N,) [m/s], from named SI columns and the filtered height (N,) [m]."""

@@ -100,6 +100,17 @@ def by_scenario(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[
     }
 
 
+COLUMNS = {  # of the table, and what the smaller number is
+    "pilot": "",
+    "landed": "",
+    "landing rate": "95 % Wilson interval",
+    "landed strictly": "",
+    "down, m/s": "mean, worst 0.1 %",
+    "sideways, m/s": "mean, worst 0.1 %",
+    "propellant, kg": "mean, worst",
+}
+
+
 def results_table(results: Sequence[Mapping[str, Any]], colours: Mapping[str, str]) -> str:
     """All numbers, one row per scenario and pilot."""
     if not results:
