@@ -22,11 +22,11 @@ def flight(**changes: Any) -> Scenario:
 
 
 def hold(descent: Descent, action: tuple[float, ...] | torch.Tensor, steps: int = 1) -> None:
-    """Fly decisions on one action, in the air."""
+    """Fly decisions on one action; nobody may come to an end, after which a next episode would begin."""
     descent.actions.copy_(torch.as_tensor(action).expand_as(descent.actions))
     for _ in range(steps):
         descent.advance()
-    assert not descent.state["episode.outcome"].any()
+    assert not descent.state["episode.episode"].any()
 
 
 def exact(descent: Descent, name: str) -> np.ndarray:

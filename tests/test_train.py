@@ -31,46 +31,32 @@ scenario = "resilience"
 num_envs = 64
 total_steps = 4096
 checkpoint_every = 1e-6
-
-[practice]
-"start.progress" = [0.0, 1.0]
-"start.throttle" = 0.9
-
-[ppo]
-batch_size = 1024
-epochs = 1
-
-[network]
-hidden = [16, 16]
-
-[evaluation]
-episodes = 16
-pilots = ["as_flown"]
+threads = 1
+practice = { "start.progress" = [0.0, 1.0], "start.throttle" = 0.9 }
+ppo = { batch_size = 1024, epochs = 1 }
+network = { hidden = [16, 16] }
+evaluation = { episodes = 16, pilots = ["as_flown"] }
 """
-# The first lesson with nothing to be guessed: learned in seconds.
+# The first lesson with nothing to be guessed. One thread: two cost more than they bring for so small a network.
 TOY = """
 scenario = "vertical"
-num_envs = 256
-total_steps = 131_072
-
-[changes]
-observation = "truth"
-decision_period = 1.0
-
-[practice]
-"start.progress" = [0.0, 1.0]
-
-[ppo]
-steps = 32
-batch_size = 1024
-learning_rate = 5e-3
-
-[network]
-hidden = [32, 32]
-
-[evaluation]
-pilots = []
+num_envs = 128
+total_steps = 98_304
+threads = 1
+changes = { observation = "truth", decision_period = 1.0 }
+practice = { "start.progress" = [0.0, 1.0] }
+ppo = { batch_size = 512, learning_rate = 5e-3 }
+network = { hidden = [32, 32] }
+evaluation = { pilots = [] }
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads():
+    """The other tests' number of threads outlives these."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 def command(*arguments):
@@ -184,6 +170,12 @@ def half_written(run):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def another_network(run):
+    tree = read(run / "config.json")
+    tree["experiment"]["network"]["hidden"] = [17]
+    (run / "config.json").write_text(json.dumps(tree), encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "harm, words",
     [
@@ -193,12 +185,7 @@ def half_written(run):
         (lambda run: (run / "checkpoint.pt").unlink(), ["no checkpoint.pt to resume from"]),
         (lambda run: (run / "config.json").unlink(), ["cannot resume", "config.json is missing"]),
         (lambda run: (run / "config.json").write_text("{"), ["cannot resume", "config.json is missing or broken"]),
-        (
-            lambda run: written(run, (run / "config.json").read_text().replace("16,", "17,")).replace(
-                run / "config.json"
-            ),
-            ["checkpoint.pt does not fit the network in config.json"],
-        ),
+        (another_network, ["checkpoint.pt does not fit the network in config.json"]),
     ],
     ids=["half written", "code", "something else", "no checkpoint", "no config", "half a config", "another network"],
 )
@@ -286,9 +273,9 @@ def test_an_override_that_cannot_be_applied_is_refused(override, tmp_path):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_runs(config, tmp_path):
-    small = ("num_envs=8", "total_steps=1", "threads=0")
     steps = load_experiment(config).ppo.steps
-    wanted = load_experiment(config, (*small, f"total_steps={2 * 8 * steps}", f"ppo.batch_size={8 * steps}"))
+    small = ("num_envs=8", f"total_steps={2 * 8 * steps}", f"ppo.batch_size={8 * steps}", "threads=1")
+    wanted = load_experiment(config, small)
     scenario, practice = train.scenarios_of(wanted)
     evaluate.check(train.campaign_of(wanted, tmp_path, wanted.evaluation.pilots, []))
     told = learn_sb3.learn(wanted, practice, scenario, tmp_path, resume=False)
@@ -297,15 +284,13 @@ def test_every_configuration_runs(config, tmp_path):
     assert (flights.outcome != Outcome.FLYING).all()
 
 
-def test_evaluation_never_flies_a_descent_of_training():
-    training, final = (
-        model.model_fields["seed"].metadata for model in (Experiment, type(Experiment(scenario="").evaluation))
-    )
-    highest = next(limit.lt for limit in training if hasattr(limit, "lt"))
-    lowest = next(limit.ge for limit in final if hasattr(limit, "ge"))
-    beyond = next(limit.lt for limit in final if hasattr(limit, "lt"))
-    assert highest <= lowest
-    assert beyond <= 1 << 32, "a resumed run begins there"
+def test_training_and_evaluation_never_share_a_seed():
+    # A resumed run takes seeds from 2^32 on, see above.
+    for seed, final in ((0, 1_000_000), (999_999, 2**32 - 1)):
+        experiment({"scenario": "vertical", "seed": seed, "evaluation": {"seed": final}}, "edges")
+    for wrong in ({"seed": 1_000_000}, {"evaluation": {"seed": 999_999}}, {"evaluation": {"seed": 2**32}}):
+        with pytest.raises(ConfigError, match="seed: Input should be"):
+            experiment({"scenario": "vertical", **wrong}, "beyond")
 
 
 def test_what_flies_is_what_was_trained():
@@ -314,7 +299,7 @@ def test_what_flies_is_what_was_trained():
     environment = LanderVecEnv(scenario, 32)
     model = learn_sb3.build(wanted, scenario, environment)
     with torch.no_grad():
-        model.policy.action_net.weight *= 100.0  # an untrained one hardly moves
+        model.policy.action_net.weight *= 30.0  # an untrained one hardly moves
     observations = [environment.reset()]
     for _ in range(20):
         actions, _ = model.predict(observations[-1], deterministic=True)
@@ -324,7 +309,7 @@ def test_what_flies_is_what_was_trained():
     network = learn_sb3.extract_policy(model)
     with torch.no_grad():
         actions = network(Features(scenario.observation_table())(torch.from_numpy(seen))).clamp(-1.0, 1.0)
-    assert (expected.std(axis=0) > 0.05).all(), "it does the same all the time"
+    assert (expected.std(axis=0) > 0.02).all(), "it does the same all the time"
     # The same layers in the same order in float32; a sum may still be taken in another order.
     np.testing.assert_allclose(actions.numpy(), expected, rtol=0.0, atol=1e-6)
 
@@ -356,7 +341,7 @@ def test_training_learns_the_first_lesson_in_seconds(tmp_path):
     learn_sb3.learn(wanted, practice, scenario, new, resume=False)
     assert load_policy(new, scenario).network.layers[0].in_features == untrained.policy.features_extractor.features_dim
     before, after = (fly_episodes(str(folder), scenario, 200, wanted.evaluation.seed) for folder in (old, new))
-    # Six seeds landed 96 to 100 % after training and at most 1 % before it.
+    # Six seeds landed all 200 after training, and at most 1 % before it. Other machines round differently.
     assert (before.outcome == Outcome.LANDED).mean() < 0.05
-    assert (after.outcome == Outcome.LANDED).mean() > 0.6
+    assert (after.outcome == Outcome.LANDED).mean() > 0.8
     assert after.record["reward"].mean() > before.record["reward"].mean() + 5.0

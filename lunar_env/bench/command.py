@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         told = measure(chosen.device, chosen.quick)
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    print(text := markdown(told))
+    text = markdown(told)
+    print(text)
     if chosen.markdown:
         page = replaced(chosen.markdown.read_text(encoding="utf-8"), text)
         chosen.markdown.write_text(page, encoding="utf-8")

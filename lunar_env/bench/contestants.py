@@ -164,8 +164,11 @@ def fly(
         "physics": f"{1 / scenario.tick:g} Hz x {scenario.substeps} substeps",
         "on": "cuda" if descent.device.type == "cuda" else threads_of(len(descent._launches)),
     }
-    after = lambda: {"episodes ended": int(episode.sum()) - begun}  # noqa: E731
-    return Contestant(name, call, steps or descent.num_envs, setting, before, after)
+
+    def seen() -> dict[str, Any]:
+        return {"episodes ended": int(episode.sum()) - begun}
+
+    return Contestant(name, call, steps or descent.num_envs, setting, before, seen)
 
 
 def spread(descent: Descent) -> None:
