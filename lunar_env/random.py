@@ -39,7 +39,8 @@ def episode_key(seed_low: int, seed_high: int, lander: int, episode: int) -> wp.
 @wp.func
 def draw(key: wp.uint64, tick: int, channel: int) -> wp.uint64:
     """64 random bits for one use in one tick."""
-    return mix(key ^ (wp.uint64(tick * CHANNELS + channel) * wp.uint64(0xD1342543DE82EF95)))
+    counter = wp.uint64(tick) * wp.uint64(CHANNELS) + wp.uint64(channel)
+    return mix(key ^ (counter * wp.uint64(0xD1342543DE82EF95)))
 
 
 @wp.func

@@ -169,14 +169,17 @@ def _plain(value: Any) -> Any:
 
 
 def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted paths as nested tables, one level."""
+    """Dotted paths as nested tables, one level. Tables come first, so that a path into one adds to it."""
     nested: dict[str, Any] = {}
-    for key, value in changes.items():
+    for key, value in sorted(changes.items(), key=lambda change: "." in str(change[0])):
         head, _, rest = str(key).partition(".")
         if not rest:
             nested[head] = value
-        elif isinstance(nested.setdefault(head, {}), dict):
-            nested[head] = {**nested[head], rest: value}
+            continue
+        table = nested.setdefault(head, {})
+        if not isinstance(table, Mapping):
+            raise ValueError(f"{head!r} is given as a whole and {key!r} within it; give one of them")
+        nested[head] = {**table, rest: value}
     return nested
 
 

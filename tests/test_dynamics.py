@@ -341,6 +341,7 @@ def test_rounding_moves_the_altitude_of_a_whole_descent_by_less_than_a_centimetr
 def test_so_it_does_in_dispersed_descents() -> None:
     flown, _, wanted = altitudes_of_a_descent(Descent(flight(**DESCENT | DISPERSED), 32))
     assert wanted.min() > 0.0
+    # Seen: 5 mm in the middle, 9 mm at worst. What is left is rounded once per flight, not once per substep, as flow.
     assert np.abs(flown - wanted).max() < 0.01
 
 
