@@ -120,13 +120,14 @@ def derivative(motion: Motion, forcing: Forcing) -> Motion:
 
     q = motion.attitude
     w = motion.rates
-    spin = wp.quat(w[0], w[1], w[2], 1.0 - wp.dot(q, q))
+    spin = wp.quat(w[0], w[1], w[2], 0.0)
+    pull = 1.0 - wp.dot(q, q)  # apart from the product, so that the two are worked out side by side
     momentum = wp.cw_mul(forcing.inertia, w)
 
     change = Motion()
     change.position = motion.velocity
     change.velocity = gravity + thrust_axis(q) * specific_force
-    change.attitude = (q * spin) * 0.5
+    change.attitude = (q * spin + q * pull) * 0.5
     change.rates = wp.cw_mul(forcing.torque - wp.cross(w, momentum), forcing.inverse_inertia)
     change.propellant = -motion.throttle * forcing.flow
     change.throttle = (forcing.throttle - motion.throttle) * forcing.inverse_lag

@@ -58,11 +58,7 @@ OPTIONAL_PACKAGES = {
     "rendering": {"pygame"},
 }
 
-RANK = {
-    name: rank
-    for rank, entry in enumerate(ORDER)
-    for name in (entry if isinstance(entry, tuple) else (entry,))
-}
+RANK = {name: rank for rank, entry in enumerate(ORDER) for name in (entry if isinstance(entry, tuple) else (entry,))}
 
 
 def module_of(path: Path) -> str:

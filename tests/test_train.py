@@ -235,15 +235,15 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
         ('[changes]\ncontrol = "body"', ["pilot 'as_flown' flies control='descent_rate'", "'body'"]),
     ],
 )
-def test_a_wrong_configuration_is_refused_before_there_is_a_folder(change, words, tmp_path, capsys):
+def test_a_wrong_configuration_is_refused_before_there_is_a_folder(change, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train, "new_run_folder", lambda *request: pytest.fail("the run began"))
     path = written(tmp_path, f'scenario = "resilience"\n{change}\n')
-    assert command(path, f"--out={tmp_path / 'run'}") == 2
+    assert command(path) == 2
     told = capsys.readouterr().err
     assert told.startswith("error: ")
     assert "Traceback" not in told
     for word in words:
         assert word in told, told
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_missing_configuration_is_refused_with_those_that_are_there(monkeypatch, tmp_path):
