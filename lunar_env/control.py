@@ -109,15 +109,16 @@ def tracking_thrust(
     )  # at the surface: 1 % too much at 10 km, which the loop absorbs
     vertical = wp.clamp(weight + (wish[2] - velocity[2]) / guidance.vertical_time, 0.0, strongest)
 
-    lateral_x = (wish[0] - velocity[0]) / guidance.lateral_time
-    lateral_y = (wish[1] - velocity[1]) / guidance.lateral_time
+    gain = 1.0 / guidance.lateral_time
+    lateral_x = (wish[0] - velocity[0]) * gain
+    lateral_y = (wish[1] - velocity[1]) * gain
     lateral = wp.sqrt(lateral_x * lateral_x + lateral_y * lateral_y)
     left = wp.sqrt(strongest * strongest - vertical * vertical)
     allowed = wp.min(left, vertical * guidance.lateral_limit)
     share = 1.0
     if lateral > allowed:
         share = allowed / lateral
-    return wp.vec3(lateral_x * share, lateral_y * share, vertical) / strongest
+    return wp.vec3(lateral_x * share, lateral_y * share, vertical) * (1.0 / strongest)
 
 
 @wp.func
@@ -147,6 +148,7 @@ def steer(
             thrust = tracking_thrust(motion, belief, up, wish, moon, mass, engine, guidance)
         throttle = wp.min(wp.length(thrust), 1.0)
         # A weak command says little about direction: what it leaves open is filled with "up".
-        direction = wp.normalize(to_site(thrust + wp.vec3(0.0, 0.0, 0.01), up))
+        wanted = thrust + wp.vec3(0.0, 0.0, 0.01)
+        direction = to_site(wanted * (1.0 / wp.length(wanted)), up)
         torque = pointing_torque(motion, direction, mass, attitude)
     return throttle, torque

@@ -81,7 +81,8 @@ def from_centre(position: wp.vec3, radius: float) -> wp.vec3:
 @wp.func
 def up_at(position: wp.vec3, radius: float) -> wp.vec3:
     """Local vertical, a unit vector."""
-    return wp.normalize(from_centre(position, radius))
+    centre = from_centre(position, radius)
+    return centre * (1.0 / wp.length(centre))  # one quotient instead of three
 
 
 @wp.func

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import warp as wp
 
-from lunar_env.dynamics import Forcing, accumulate, altitude_of, from_centre, runge_kutta, up_at
+from lunar_env.dynamics import Forcing, accumulate, altitude_of, runge_kutta, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
 from lunar_env.terrain import height_below, shape_below
@@ -90,5 +90,5 @@ def fly_to_ground(
 @wp.func
 def lateral_velocity(motion: Motion, radius: float) -> wp.vec3:
     """The part of the velocity along the local horizontal."""
-    up = wp.normalize(from_centre(motion.position, radius))
+    up = up_at(motion.position, radius)
     return motion.velocity - up * wp.dot(motion.velocity, up)

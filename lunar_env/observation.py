@@ -19,6 +19,7 @@ wp.set_module_options({"enable_backward": False})
 
 AGE_SCALE = wp.constant(10.0)  # [s]
 RATE_SCALE = wp.constant(0.2)  # [rad/s]
+PER_AGE, PER_RATE = wp.constant(1.0 / AGE_SCALE), wp.constant(1.0 / RATE_SCALE)
 CORE = wp.constant(18)  # numbers before the last action
 
 
@@ -242,7 +243,7 @@ def observe(
     per_speed = 1.0 / scales.speed
     put(observation, row, start + 0, slant * per_altitude, 0.0, 2.0)
     put(observation, row, start + 1, valid, 0.0, 1.0)
-    put(observation, row, start + 2, age / AGE_SCALE, 0.0, 10.0)
+    put(observation, row, start + 2, age * PER_AGE, 0.0, 10.0)
     put(observation, row, start + 3, altitude * per_altitude, -2.0, 2.0)
     put(observation, row, start + 4, position[0] * per_extent, -2.0, 2.0)
     put(observation, row, start + 5, position[1] * per_extent, -2.0, 2.0)
@@ -253,9 +254,9 @@ def observe(
     put(observation, row, start + 10, q[1] * sign, -1.0, 1.0)
     put(observation, row, start + 11, q[2] * sign, -1.0, 1.0)
     put(observation, row, start + 12, q[3] * sign, 0.0, 1.0)
-    put(observation, row, start + 13, motion.rates[0] / RATE_SCALE, -10.0, 10.0)
-    put(observation, row, start + 14, motion.rates[1] / RATE_SCALE, -10.0, 10.0)
-    put(observation, row, start + 15, motion.rates[2] / RATE_SCALE, -10.0, 10.0)
+    put(observation, row, start + 13, motion.rates[0] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 14, motion.rates[1] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 15, motion.rates[2] * PER_RATE, -10.0, 10.0)
     put(observation, row, start + 16, motion.propellant / scales.propellant, 0.0, 1.0)
     put(observation, row, start + 17, float(tick) * seconds / scales.time, 0.0, 1.0)
     for j in range(action_size):
