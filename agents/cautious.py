@@ -35,6 +35,7 @@ class Cautious(DescentRatePilot):
         sighted = stopping_rate(height - 2.0 * self.filter.deviation() - FINAL_HEIGHT, braking)
         worst = reading["altitude"] - WORST_ERROR - LATEST_LOCK
         creep = stopping_rate(torch.full_like(height, LATEST_LOCK - FINAL_HEIGHT), braking)
+        # While blind the margin counts twice: nothing will correct an optimist.
         blind = torch.sqrt(creep**2 + 2.0 * BRAKING_SHARE * braking * worst.clamp(min=0.0))
         rate = torch.where(self.filter.seen, sighted, blind)
         return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)

@@ -6,7 +6,6 @@ A mission is a ``Scenario`` written in Python beside its sources (``lunar_env.mi
 
 import dataclasses
 import difflib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -114,10 +113,6 @@ class Scenario(World):
     def to_dict(self) -> dict[str, Any]:
         """The whole tree as plain numbers, lists and strings; ``from_dict`` reads it back."""
         return _plain(self)
-
-    def to_json(self) -> str:
-        """The whole tree as text, to be written beside results."""
-        return json.dumps(self.to_dict(), indent=2)
 
 
 def from_dict(tree: Mapping[str, Any]) -> Scenario:
