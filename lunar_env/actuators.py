@@ -57,6 +57,12 @@ def forcing_of(
 
 
 @wp.func
+def feeds_steadily(motion: Motion, forcing: Forcing, duration: float) -> bool:
+    """True where ``feed`` changes nothing for a duration [s]: the throttle has a lag and the tanks outlast it."""
+    return motion.propellant > forcing.flow * duration and forcing.inverse_lag > 0.0
+
+
+@wp.func
 def feed(motion: Motion, forcing: Forcing, duration: float):
     """Motion and forcing as the tanks allow them for one substep.
 

@@ -11,10 +11,13 @@ import numpy as np
 import torch
 import warp as wp
 
+from lunar_env.abreast import advance_abreast
+from lunar_env.lanes import WIDTH
 from lunar_env.missions import load_scenario
+from lunar_env.respawn import reset
 from lunar_env.scenario import Scenario, packed
 from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
-from lunar_env.step import advance, reset
+from lunar_env.step import advance
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
 from lunar_env.world import Tables, WorldDrawn
@@ -117,9 +120,16 @@ class Descent:
         parts = 1 if device.is_cuda else max(min(threads, self.num_envs), 1)
         edges = [self.num_envs * part // parts for part in range(parts + 1)]
         self._pool = ThreadPoolExecutor(parts - 1) if parts > 1 else None
+        if device.is_cuda:
+            inputs = [self._tables, self._settings]
+            return [wp.launch(advance, dim=self.num_envs, inputs=inputs, device=device, record_cmd=True)]
         return [
             wp.launch(
-                advance, dim=end - first, inputs=[self._tables, self._settings, first], device=device, record_cmd=True
+                advance_abreast,
+                dim=-(-(end - first) // WIDTH),
+                inputs=[self._tables, self._settings, first, end],
+                device=device,
+                record_cmd=True,
             )
             for first, end in pairwise(edges)
         ]
@@ -286,7 +296,6 @@ def load_kernels(device: Any) -> None:
     """Compile the kernels, or take them from Warp's cache; say so when it takes long."""
     if device.alias in _loaded:
         return
-    name = advance.module.name
     notice = threading.Timer(
         2.0,
         print,
@@ -296,7 +305,8 @@ def load_kernels(device: Any) -> None:
     notice.daemon = True
     notice.start()
     try:
-        wp.load_module(name, device=device)
+        for kernel in (advance if device.is_cuda else advance_abreast, reset):
+            wp.load_module(kernel.module.name, device=device)
     finally:
         notice.cancel()
     _loaded.add(device.alias)

@@ -2,16 +2,19 @@
 
 Fourth-order Runge-Kutta advances the state; what each addition rounds away is kept in a second number and given back
 in the next step (Kahan 1965). A 600 s descent of 24,000 substeps so keeps its altitude to millimetres in float32.
+The equations are written with ``Any`` for their types: they fly one lander, or eight side by side (lanes.py).
 Neglected: the Moon's rotation (at most 4.6 m/s of ground speed), its oblateness and mascons, propellant slosh, and
 the change of inertia with mass.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import warp as wp
 
+# Warp looks the operators up by these names: + is add, - is sub and neg, * is mul, / is div.
+from lunar_env.lanes import add, cross, div, length, mul, neg, part_by_part, sub, turning, vector  # noqa: F401
 from lunar_env.quantities import Number, mirrored, number
-from lunar_env.state import Motion
 
 wp.set_module_options({"enable_backward": False})
 
@@ -97,46 +100,46 @@ def altitude_of(position: wp.vec3, radius: float) -> float:
 
 
 @wp.func
-def thrust_axis(q: wp.quat) -> wp.vec3:
+def thrust_axis(q: Any):
     """The body's z axis in the site frame: third column of the rotation matrix."""
-    return wp.vec3(
-        2.0 * (q[0] * q[2] + q[1] * q[3]),
-        2.0 * (q[1] * q[2] - q[0] * q[3]),
-        1.0 - 2.0 * (q[0] * q[0] + q[1] * q[1]),
+    return vector(
+        2.0 * (q.x * q.z + q.y * q.w),
+        2.0 * (q.y * q.z - q.x * q.w),
+        1.0 - 2.0 * (q.x * q.x + q.y * q.y),
     )
 
 
 @wp.func
-def derivative(motion: Motion, forcing: Forcing) -> Motion:
+def derivative(motion: Any, forcing: Any):
     """Time derivative of the motion.
 
     r' = v;  v' = -g0 R^2 r/|r|^3 + T/m;  q' = q (omega, 0)/2;  J omega' = tau - omega x J omega;  m' = -T/(Isp g_e).
     The quaternion's derivative also pulls its norm back to one.
     """
-    centre = from_centre(motion.position, forcing.radius)
-    inverse_distance = 1.0 / wp.length(centre)
+    r = motion.position
+    centre = vector(r.x, r.y, r.z + forcing.radius)
+    inverse_distance = 1.0 / length(centre)
     ratio = forcing.radius * inverse_distance
-    gravity = centre * (-forcing.gravity * ratio * ratio * inverse_distance)
+    gravity = centre * (-(forcing.gravity * ratio * ratio * inverse_distance))
     specific_force = motion.throttle * forcing.thrust / (forcing.dry_mass + motion.propellant)
 
     q = motion.attitude
     w = motion.rates
-    spin = wp.quat(w[0], w[1], w[2], 0.0)
-    pull = 1.0 - wp.dot(q, q)  # apart from the product, so that the two are worked out side by side
-    momentum = wp.cw_mul(forcing.inertia, w)
+    pull = 1.0 - (q.x * q.x + q.y * q.y + q.z * q.z + q.w * q.w)
+    momentum = part_by_part(forcing.inertia, w)
 
-    change = Motion()
+    change = motion
     change.position = motion.velocity
     change.velocity = gravity + thrust_axis(q) * specific_force
-    change.attitude = (q * spin + q * pull) * 0.5
-    change.rates = wp.cw_mul(forcing.torque - wp.cross(w, momentum), forcing.inverse_inertia)
-    change.propellant = -motion.throttle * forcing.flow
+    change.attitude = (turning(q, w) + q * pull) * 0.5
+    change.rates = part_by_part(forcing.torque - cross(w, momentum), forcing.inverse_inertia)
+    change.propellant = -(motion.throttle * forcing.flow)
     change.throttle = (forcing.throttle - motion.throttle) * forcing.inverse_lag
     return change
 
 
 @wp.func
-def plus(motion: Motion, change: Motion, factor: float) -> Motion:
+def plus(motion: Any, change: Any, factor: float):
     """motion + factor * change, part by part."""
     motion.position = motion.position + change.position * factor
     motion.velocity = motion.velocity + change.velocity * factor
@@ -148,21 +151,20 @@ def plus(motion: Motion, change: Motion, factor: float) -> Motion:
 
 
 @wp.func
-def runge_kutta(motion: Motion, forcing: Forcing, duration: float) -> Motion:
-    """The change of the motion over one substep of classical fourth-order Runge-Kutta."""
+def runge_kutta(motion: Any, forcing: Any, duration: float):
+    """Six times the mean rate of change over one substep of classical fourth-order Runge-Kutta."""
     half = 0.5 * duration
     k1 = derivative(motion, forcing)
     k2 = derivative(plus(motion, k1, half), forcing)
     k3 = derivative(plus(motion, k2, half), forcing)
     k4 = derivative(plus(motion, k3, duration), forcing)
-    mean = plus(plus(plus(k1, k2, 2.0), k3, 2.0), k4, 1.0)
-    return plus(Motion(), mean, duration / 6.0)
+    return plus(plus(plus(k1, k2, 2.0), k3, 2.0), k4, 1.0)
 
 
 @wp.func
-def accumulate(motion: Motion, rest: Motion, change: Motion):
-    """motion + change, and what the rounding of that sum dropped (compensated summation)."""
-    step = plus(change, rest, 1.0)
+def substep(motion: Any, rest: Any, forcing: Any, duration: float):
+    """The motion after one substep, and what the rounding of its last sum dropped (compensated summation)."""
+    step = plus(rest, runge_kutta(motion, forcing, duration), duration / 6.0)
     total = plus(motion, step, 1.0)
     rest.position = step.position - (total.position - motion.position)
     rest.velocity = step.velocity - (total.velocity - motion.velocity)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import warp as wp
 
-from lunar_env.dynamics import Forcing, accumulate, altitude_of, runge_kutta, up_at
+from lunar_env.dynamics import Forcing, altitude_of, substep, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
 from lunar_env.terrain import height_below, shape_below
@@ -83,7 +83,7 @@ def fly_to_ground(
     rate0 = climb_rate(before, forcing.radius, surface)
     rate1 = climb_rate(after, forcing.radius, surface)
     fraction = touch_fraction(height0, rate0, height1, rate1, duration)
-    touching, _ = accumulate(before, rest, runge_kutta(before, forcing, fraction * duration))
+    touching, _ = substep(before, rest, forcing, fraction * duration)
     return touching, fraction
 
 

@@ -7,7 +7,7 @@ from lunar_env.ground import height_above_ground
 from lunar_env.navigation import initial_belief
 from lunar_env.observation import CORE, observe
 from lunar_env.state import Episode, Lander, Motion
-from lunar_env.task import potential
+from lunar_env.task import FLYING, potential
 from lunar_env.terrain import surface_of
 from lunar_env.world import Settings, Tables, WorldDrawn
 
@@ -107,9 +107,20 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
     lander.episode.episode = past.episode
     lander.episode.potential = potential(height, lander.motion, world.moon, world.reward)
     lander.episode.start_propellant = lander.motion.propellant
+    lander.record.height = height
     lander.record.first_valid_altitude = -1.0
     tables.landers[row] = lander
 
     width = CORE + settings.action_size
     for k in range(settings.history):
         look(tables.observation, tables, settings, row, k * width, lander, world, height, wp.vec4())
+
+
+@wp.kernel
+def reset(tables: Tables, settings: Settings, mask: wp.array(dtype=wp.uint8)):
+    """Begin the episode that each masked lander's counters name."""
+    row = wp.tid()
+    if mask[row] != wp.uint8(0):
+        tables.outcome[row] = FLYING
+        tables.reward[row] = 0.0
+        respawn(tables, settings, row, tables.landers[row].episode)

@@ -64,6 +64,7 @@ class Record:
     """What is worth telling about a descent; complete when its outcome is known."""
 
     duration: float  # [s]
+    height: float  # [m] of the footpads above the ground below, at the end of the newest tick
     reward: float  # sum of all rewards
     approach: float  # sum of the reward term of that name
     propellant_cost: float  # sum of the reward term of that name
@@ -98,7 +99,7 @@ class Lander:
     """One row of the batch."""
 
     motion: Motion
-    rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.accumulate
+    rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.substep
     belief: Belief
     reading: Reading
     surface: Surface

@@ -1,7 +1,8 @@
 """One decision of one lander, from action to reward: the page that everything else serves.
 
-One thread flies one lander through all physics ticks of a decision in registers. The stages run one way:
-command, actuators, flight, ground, sensors, outcome, reward; then, for a lander that is done, respawn.
+The stages run one way: command, actuators, flight, ground, sensors, outcome, reward; then, for a lander that is done,
+respawn. On a GPU one thread flies one lander through all physics ticks of a decision in registers (``advance``); on a
+CPU one thread takes eight landers through the same stages and flies the eight side by side (abreast.py).
 """
 
 import warp as wp
@@ -9,7 +10,7 @@ import warp as wp
 from lunar_env import random
 from lunar_env.actuators import feed, forcing_of
 from lunar_env.control import steer
-from lunar_env.dynamics import Forcing, accumulate, runge_kutta, up_at
+from lunar_env.dynamics import Forcing, substep, up_at
 from lunar_env.ground import fly_to_ground, height_above_ground, may_touch
 from lunar_env.navigation import drift
 from lunar_env.observation import CORE
@@ -35,6 +36,16 @@ wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": (wp.confi
 
 
 @wp.func
+def command(settings: Settings, lander: Lander, world: WorldDrawn, action: wp.vec4) -> Forcing:
+    """The action through steering and actuators: what acts on the lander during this tick."""
+    throttle, torque = steer(
+        settings.mode, action, lander.motion, lander.belief,
+        world.moon, world.mass, world.engine, world.attitude, world.guidance,
+    )  # fmt: skip
+    return forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
+
+
+@wp.func
 def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
     """Fly one tick in substeps, or until the ground. Returns the lander and whether it touched."""
     duration = settings.seconds / float(settings.substeps)
@@ -44,8 +55,7 @@ def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Sett
     for _ in range(settings.substeps):
         if not touched:
             motion, fed = feed(lander.motion, forcing, duration)
-            change = runge_kutta(motion, fed, duration)
-            after, rest = accumulate(motion, lander.rest, change)
+            after, rest = substep(motion, lander.rest, fed, duration)
             fraction = float(1.0)
             if near_ground:
                 if height_above_ground(after.position, world.moon.radius, lander.surface, world.gear) <= 0.0:
@@ -57,16 +67,18 @@ def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Sett
             lander.motion = after
             lander.rest = rest
             flown = flown + fraction * duration
+    if not touched:
+        flown = settings.seconds
     lander.record.duration = float(lander.episode.tick) * settings.seconds + flown
     return lander, touched
 
 
 @wp.func
-def sense(
-    tables: Tables, settings: Settings, row: int, key: wp.uint64, lander: Lander, world: WorldDrawn, height: float
-) -> Lander:
+def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, height: float) -> Lander:
     """Inertial drift, a new altimeter sample if its clock says so, and whatever sample arrives now."""
-    tick = lander.episode.tick
+    episode = lander.episode
+    key = random.episode_key(episode.seed_low, episode.seed_high, episode.lander, episode.episode)
+    tick = episode.tick
     noise = random.noise3(random.draw(key, tick, random.INERTIAL_NOISE))
     lander.belief = drift(lander.belief, lander.motion, noise, world.navigation, world.moon, settings.seconds)
 
@@ -108,25 +120,32 @@ def sense(
 
 
 @wp.func
-def read_action(tables: Tables, settings: Settings, row: int):
-    """The action, clipped to [-1, 1], and whether every number of it is finite; one that is not becomes 0."""
+def read_action(tables: Tables, settings: Settings, row: int) -> wp.vec4:
+    """The action, clipped to [-1, 1]; a number that is not finite counts as 0."""
     action = wp.vec4()
-    finite = bool(True)
     for j in range(settings.action_size):
         value = tables.actions[row, j]
         if wp.isfinite(value):
             action[j] = wp.clamp(value, -1.0, 1.0)
-        else:
-            finite = False
-    return action, finite
+    return action
 
 
 @wp.func
-def earn(lander: Lander, world: WorldDrawn, height: float, propellant_before: float):
+def acts_finitely(tables: Tables, settings: Settings, row: int) -> bool:
+    """Whether every number of the action is finite."""
+    finite = bool(True)
+    for j in range(settings.action_size):
+        finite = finite and wp.isfinite(tables.actions[row, j])
+    return finite
+
+
+@wp.func
+def earn(lander: Lander, world: WorldDrawn):
     """The reward of a decision: every term by name, summed here and nowhere else. Returns the lander and the sum."""
-    worth = potential(height, lander.motion, world.moon, world.reward)
+    worth = potential(lander.record.height, lander.motion, world.moon, world.reward)
     approach = worth - lander.episode.potential
-    propellant_cost = world.reward.propellant * (lander.motion.propellant - propellant_before)
+    used = lander.episode.start_propellant - lander.motion.propellant
+    propellant_cost = world.reward.propellant * (lander.record.propellant_used - used)
     touchdown = touchdown_reward(lander.episode.outcome, lander.record, world.limits, world.reward)
     earned = approach + propellant_cost + touchdown
 
@@ -134,73 +153,61 @@ def earn(lander: Lander, world: WorldDrawn, height: float, propellant_before: fl
     lander.record.propellant_cost = lander.record.propellant_cost + propellant_cost
     lander.record.touchdown = lander.record.touchdown + touchdown
     lander.record.reward = lander.record.reward + earned
+    lander.record.propellant_used = used
     lander.episode.potential = worth
     return lander, earned
 
 
 @wp.func
-def decide(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn):
-    """One decision of a flying lander. Returns the lander, its height [m] and the action as flown."""
-    action, finite = read_action(tables, settings, row)
-    episode = lander.episode
-    key = random.episode_key(episode.seed_low, episode.seed_high, episode.lander, episode.episode)
-    propellant_before = lander.motion.propellant
-    height = float(0.0)
-    outcome = int(FLYING)
-    if not finite:
-        outcome = INVALID
-        height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
-    for _ in range(settings.ticks):
-        if outcome == FLYING:
-            throttle, torque = steer(
-                settings.mode, action, lander.motion, lander.belief,
-                world.moon, world.mass, world.engine, world.attitude, world.guidance,
-            )  # fmt: skip
-            forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
-            lander, touched = fly_tick(lander, world, forcing, settings)
-            lander.episode.tick = lander.episode.tick + 1
-            height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
-            lander = sense(tables, settings, row, key, lander, world, height)
-            if touched:
-                lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface)
-                outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
-            elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
-                outcome = LOST
-            elif wp.abs(lander.motion.position[1]) > settings.extent:
-                outcome = LOST
-            elif lander.episode.tick >= settings.tick_limit:
-                outcome = OUT_OF_TIME
+def rests(tables: Tables, settings: Settings, row: int) -> bool:
+    """Whether the lander sits this step out, because its episode ended in an earlier one.
+
+    NEXT_STEP begins its new episode now, DISABLED waits for reset.
+    """
+    episode = tables.landers[row].episode
+    if episode.outcome == FLYING:
+        return False
+    tables.reward[row] = 0.0
+    if settings.autoreset == NEXT_STEP:
+        episode.episode = episode.episode + 1
+        tables.outcome[row] = FLYING
+        respawn(tables, settings, row, episode)
+    return True
+
+
+@wp.func
+def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
+    """What follows the flight of a tick: the height, the sensors and the outcome."""
+    lander.episode.tick = lander.episode.tick + 1
+    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
+    lander.record.height = height
+    lander = sense(tables, settings, row, lander, world, height)
+    if touched:
+        lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface)
+        lander.episode.outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
+    elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
+        lander.episode.outcome = LOST
+    elif wp.abs(lander.motion.position[1]) > settings.extent:
+        lander.episode.outcome = LOST
+    elif lander.episode.tick >= settings.tick_limit:
+        lander.episode.outcome = OUT_OF_TIME
+    return lander
+
+
+@wp.func
+def end_decision(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4):
+    """What follows the ticks of a decision: the reward, the observation and, for a lander that is done, respawn."""
     lander.episode.decisions = lander.episode.decisions + 1
-    lander.episode.outcome = outcome
-    lander.record.propellant_used = lander.episode.start_propellant - lander.motion.propellant
-    lander, earned = earn(lander, world, height, propellant_before)
+    lander, earned = earn(lander, world)
     tables.reward[row] = earned
-    return lander, height, action
+    tables.outcome[row] = lander.episode.outcome
+    tables.landers[row] = lander
 
-
-@wp.kernel
-def advance(tables: Tables, settings: Settings, first: int):
-    """One decision for the landers from ``first`` on, one per thread."""
-    row = first + wp.tid()
-    lander = tables.landers[row]
     width = CORE + settings.action_size
-    if lander.episode.outcome != FLYING:
-        # The episode ended in an earlier step: NEXT_STEP begins a new one now, DISABLED waits for reset.
-        tables.reward[row] = 0.0
-        if settings.autoreset == NEXT_STEP:
-            episode = lander.episode
-            episode.episode = episode.episode + 1
-            tables.outcome[row] = FLYING
-            respawn(tables, settings, row, episode)
-        return
-
-    world = tables.worlds[row]
-    lander, height, action = decide(tables, settings, row, lander, world)
     for j in range((settings.history - 1) * width):
         tables.observation[row, j] = tables.observation[row, j + width]
-    look(tables.observation, tables, settings, row, (settings.history - 1) * width, lander, world, height, action)
-    tables.landers[row] = lander
-    tables.outcome[row] = lander.episode.outcome
+    newest = (settings.history - 1) * width
+    look(tables.observation, tables, settings, row, newest, lander, world, lander.record.height, action)
 
     if lander.episode.outcome != FLYING:
         tables.ended[row] = lander.record
@@ -213,10 +220,19 @@ def advance(tables: Tables, settings: Settings, first: int):
 
 
 @wp.kernel
-def reset(tables: Tables, settings: Settings, mask: wp.array(dtype=wp.uint8)):
-    """Begin the episode that each masked lander's counters name."""
+def advance(tables: Tables, settings: Settings):
+    """One decision for every lander, one per thread: the way of a GPU."""
     row = wp.tid()
-    if mask[row] != wp.uint8(0):
-        tables.outcome[row] = FLYING
-        tables.reward[row] = 0.0
-        respawn(tables, settings, row, tables.landers[row].episode)
+    if rests(tables, settings, row):
+        return
+    lander = tables.landers[row]
+    world = tables.worlds[row]
+    action = read_action(tables, settings, row)
+    if not acts_finitely(tables, settings, row):
+        lander.episode.outcome = INVALID
+    for _ in range(settings.ticks):
+        if lander.episode.outcome == FLYING:
+            forcing = command(settings, lander, world, action)
+            lander, touched = fly_tick(lander, world, forcing, settings)
+            lander = end_tick(tables, settings, row, lander, world, touched)
+    end_decision(tables, settings, row, lander, world, action)

@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lunar_env"
 ORDER: list[str | tuple[str, ...]] = [
     "quantities",
     "random",
+    "lanes",
     "state",
     # the stages of a tick
     "terrain",
@@ -31,6 +32,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "respawn",
     # what strings them together
     "step",
+    "abreast",
     "truth",
     "scenario",
     "missions",

@@ -4,16 +4,19 @@ import pytest
 import torch
 import warp as wp
 
+import lunar_env.respawn
 import lunar_env.step
+import lunar_env.truth
 from lunar_env import Descent, load_scenario
 
 HOPPER = 90
 
 
 @pytest.mark.slow
-def test_the_step_compiles_for_a_gpu_without_one(tmp_path):
+@pytest.mark.parametrize("module", [lunar_env.step, lunar_env.respawn, lunar_env.truth])
+def test_the_kernels_compile_for_a_gpu_without_one(tmp_path, module):
     wp.init()
-    wp.compile_aot_module(lunar_env.step, arch=HOPPER, module_dir=str(tmp_path))
+    wp.compile_aot_module(module, arch=HOPPER, module_dir=str(tmp_path))
     (binary,) = tmp_path.glob(f"*.sm{HOPPER}.cubin")
     assert binary.stat().st_size > 10_000
 
