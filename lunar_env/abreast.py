@@ -144,7 +144,7 @@ def tick_abreast(tables: Tables, settings: Settings, start: int, number: int, ta
         if flies(tables, row, lane, taking_part):
             lander = tables.landers[row]
             world = tables.worlds[row]
-            forcing = command(settings, lander, world, read_action(tables, settings, row))
+            forcing = command(tables, settings, row, lander, world, read_action(tables, settings, row))
             near = may_touch(lander.motion, forcing, settings.seconds, lander.surface, world.gear)
             if near or not feeds_steadily(lander.motion, forcing, settings.seconds):
                 lander, touch = fly_tick(lander, world, forcing, settings)

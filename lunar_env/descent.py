@@ -12,15 +12,17 @@ import torch
 import warp as wp
 
 from lunar_env.abreast import advance_abreast
+from lunar_env.faults import NAMES, FaultsDrawn, magnitude_of
 from lunar_env.lanes import WIDTH
 from lunar_env.missions import load_scenario
+from lunar_env.quantities import leaves, mirrored
 from lunar_env.respawn import reset
-from lunar_env.scenario import Scenario, packed
+from lunar_env.scenario import Scenario, packed, possible_faults
 from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
 from lunar_env.step import advance
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
-from lunar_env.world import Tables, WorldDrawn
+from lunar_env.world import Tables, World, WorldDrawn
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -76,7 +78,8 @@ class Descent:
         self.observations = self.scenario.observation_table()
         self.action_size = len(self.scenario.action_names)
 
-        self.state = State(WorldDrawn, self.num_envs, self.scenario.delay_slots, self.observations.size, self.device)
+        slots, size = self.scenario.delay_slots, self.observations.size
+        self.state = State(mirrored(World), self.num_envs, slots, size, len(NAMES), self.device)
         self._settings = self.scenario.settings(AUTORESET.index(autoreset))
         self._allocate()
         self._launches = self._record(threads)
@@ -95,14 +98,26 @@ class Descent:
         self.outcomes = zeros(n, dtype=torch.int32)
         self._ended = zeros(n, words(Record))
         self._mask = zeros(n, dtype=torch.uint8)
-        self._specification = [torch.from_numpy(array).to(self.device) for array in packed(self.scenario)]
+        self._drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(self.scenario).items()}
+
+        self.possible_faults = possible_faults(self.scenario)
+        self._codes = [NAMES.index(name) for name in self.possible_faults]
+        paths = [leaf.path for leaf in leaves(self.scenario)]
+        labels = {name: [f"faults.{fault}.{name}" for fault in self.possible_faults] for name in ("onset",)}
+        labels["magnitude"] = [f"faults.{fault}.{magnitude_of(fault)}" for fault in self.possible_faults]
+        self._fault_columns = [[paths.index(path) for path in labels[name]] for name in ("onset", "magnitude")]
+        ends = torch.stack([self._drawing["lows"], self._drawing["highs"]]).abs().amax(dim=0)
+        self._fault_scales = ends[self._fault_columns[1]].clamp(min=1e-6)
 
         tables = Tables()
         tables.landers = structs(self.state.lander, Lander)
         tables.worlds = structs(self.state.drawn, WorldDrawn)
+        tables.faults = structs(self.state.drawn, FaultsDrawn, words(WorldDrawn))
         tables.numbers = wp.from_torch(self.state.drawn)
         tables.delay_line = structs(self.state.delay_line, Sample)
-        tables.lows, tables.highs, tables.kinds = map(wp.from_torch, self._specification)
+        tables.begun = wp.from_torch(self.state.begun)
+        for name, table in self._drawing.items():
+            setattr(tables, name, wp.from_torch(table))
         tables.actions = wp.from_torch(self.actions)
         tables.observation = wp.from_torch(self.state.observation)
         tables.final_observation = wp.from_torch(self._final)
@@ -220,24 +235,35 @@ class Descent:
         )
         return columns(table, Truth)
 
-    def privileged(self) -> torch.Tensor:
-        """(N, 14) the truth for a critic, never for a pilot, scaled to about [-1, 1].
+    def faults(self) -> dict[str, torch.Tensor]:
+        """The faults of each episode, for critics and labels, never for a pilot. Columns: ``possible_faults``.
 
-        Height above ground, position (3), velocity (3), position error of the belief (3), velocity error (3), and the
-        height of the first possible return.
+        ``present`` and ``acting``, (N, F) bool; ``onset`` [s] and ``magnitude`` (N, F), each in its own unit, zero
+        where the fault is not present.
         """
-        scenario, state = self.scenario, self.state
-        height = self.truth()["height"][:, None]
-        position, error = state["motion.position"], state["belief.position_error"]
+        codes = torch.tensor(self._codes, dtype=torch.int32, device=self.device)
+        present, acting = (self.state["episode." + name][:, None] >> codes & 1 == 1 for name in ("faults", "acting"))
+        onset, magnitude = (self.state.drawn[:, columns] * present for columns in self._fault_columns)
+        return {"present": present, "acting": acting, "onset": onset, "magnitude": magnitude}
+
+    def privileged(self) -> torch.Tensor:
+        """(N, 13 + 3 F) the truth for a critic, never for a pilot, scaled to about [-1, 1].
+
+        Height above ground, position (3), velocity (3), position error of the belief (3), velocity error (3); then,
+        for each of the F ``possible_faults``, whether it acts, its onset and its magnitude.
+        """
+        scenario, state, faults = self.scenario, self.state, self.faults()
         parts = [
-            height / scenario.ceiling,
-            position / scenario.ceiling,
+            self.truth()["height"][:, None] / scenario.ceiling,
+            state["motion.position"] / scenario.ceiling,
             state["motion.velocity"] / scenario.top_speed,
-            error / 1_000.0,
+            state["belief.position_error"] / 1_000.0,
             state["belief.velocity_error"],
+            faults["acting"].float(),
+            faults["onset"] / scenario.time_limit,
+            faults["magnitude"] / self._fault_scales,
         ]
-        latch = state["drawn.faults.late_acquisition.altitude"] * state["drawn.faults.late_acquisition.probability"]
-        return torch.cat([*parts, (latch / scenario.ceiling)[:, None]], dim=1)
+        return torch.cat(parts, dim=1)
 
     def _stream(self) -> Any:
         """Torch's current stream, so that physics and learning are in order without waiting for each other."""

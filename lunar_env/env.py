@@ -28,6 +28,7 @@ RECORD = (
     "distance",
     "propellant_used",
     "duration",
+    "faults",
     "first_valid_altitude",
     "first_valid_descent_rate",
     "approach",
@@ -108,9 +109,12 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     ## Episode End
     Terminated: touchdown (landed, crashed, tipped over, out of propellant), or lost out of the region
     covered. Truncated: the scenario's time limit. ``info["outcome"]`` is the number of a
-    ``lunar_env.Outcome``; the last ``info`` of an episode adds ``is_success`` and the record (speeds in m/s,
-    angles in rad and so on at touchdown, 0 where there was none; ``first_valid_altitude`` is -1 if the
-    altimeter never answered).
+    ``lunar_env.Outcome``, ``info["acting_faults"]`` has one bit for each fault that acts (in the order of
+    ``lunar_env.faults.NAMES``); the ``info`` of ``reset`` adds ``fault_present``, ``fault_onset`` [s] and
+    ``fault_magnitude`` of the faults that the scenario can have (``env.unwrapped.descent.possible_faults``).
+    The last ``info`` of an episode adds ``is_success`` and the record (speeds in m/s, angles in rad and so on at
+    touchdown, 0 where there was none; ``faults`` has one bit for each fault of the episode;
+    ``first_valid_altitude`` is -1 if the altimeter never answered).
 
     ## Arguments
     ``scenario``: a name from ``lunar_env.scenarios()`` or a ``Scenario``. ``render_mode``: ``"human"`` or
@@ -153,6 +157,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self._observation = self.descent.state.observation.numpy()[0]
         self._reward = self.descent.rewards.numpy()
         self._outcome = self.descent.outcomes.numpy()
+        self._acting = self.descent.state["episode.acting"].numpy()
         self._shape = self._command.shape
         self._window: Any = None
 
@@ -169,7 +174,11 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self._seeded, self._over = True, False
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), {"outcome": FLYING}
+        info: dict[str, Any] = {"outcome": FLYING, "acting_faults": self._acting.item()}
+        if self.descent.possible_faults:
+            label = self.descent.faults()
+            info |= {f"fault_{name}": label[name][0].numpy() for name in ("present", "onset", "magnitude")}
+        return self._observation.copy(), info
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Fly one decision period. Refuses an action that is not finite or has another shape."""
@@ -181,7 +190,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
             self._command[:] = self._checked(action)
         self._fly()
         outcome = self._outcome.item()
-        info: dict[str, Any] = {"outcome": outcome}
+        info: dict[str, Any] = {"outcome": outcome, "acting_faults": self._acting.item()}
         if outcome != FLYING:
             self._over = True
             record = self.descent.transition().ended

@@ -42,6 +42,7 @@ NavigationDrawn = mirrored(Navigation)
 def initial_belief(motion: Motion, navigation: NavigationDrawn, moon: MoonDrawn) -> Belief:
     """The error with which a descent starts."""
     belief = Belief()
+    belief.attitude_error = wp.quat(0.0, 0.0, 0.0, 1.0)
     up = up_at(motion.position, moon.radius)
     belief.position_error = up * navigation.altitude_error + wp.vec3(
         navigation.position_error_x, navigation.position_error_y, 0.0

@@ -234,6 +234,13 @@ def observe(
     local = to_local(velocity, up)
     altitude = altitude_of(position, moon.radius) - gear.centre_height
     q = motion.attitude
+    rate_y = motion.rates[1]
+    propellant = motion.propellant
+    if truth == 0:
+        rate_y = rate_y + belief.rate_error
+        propellant = propellant + belief.propellant_error
+        if belief.attitude_error[3] != 1.0:
+            q = belief.attitude_error * q
     sign = 1.0
     if q[3] < 0.0:
         sign = -1.0
@@ -255,9 +262,9 @@ def observe(
     put(observation, row, start + 11, q[2] * sign, -1.0, 1.0)
     put(observation, row, start + 12, q[3] * sign, 0.0, 1.0)
     put(observation, row, start + 13, motion.rates[0] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 14, motion.rates[1] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 14, rate_y * PER_RATE, -10.0, 10.0)
     put(observation, row, start + 15, motion.rates[2] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 16, motion.propellant / scales.propellant, 0.0, 1.0)
+    put(observation, row, start + 16, propellant / scales.propellant, 0.0, 1.0)
     put(observation, row, start + 17, float(tick) * seconds / scales.time, 0.0, 1.0)
     for j in range(action_size):
         observation[row, start + CORE + j] = action[j]

@@ -61,10 +61,12 @@ def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), 
 
 
 @functools.cache
-def mirrored(part: Any) -> Any:
-    """The Warp struct with one float for each number of the dataclass ``part``, nested parts included."""
+def mirrored(part: Any, without: str = "") -> Any:
+    """The Warp struct with one float for each number of the dataclass ``part``, nested parts included but one."""
     annotations: dict[str, Any] = {}
     for item in fields(part):
+        if item.name == without:
+            continue
         if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
             annotations[item.name] = mirrored(item.type)
         elif "probability" in item.metadata:

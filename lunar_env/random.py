@@ -10,12 +10,17 @@ import warp as wp
 wp.set_module_options({"enable_backward": False})
 
 # Channels: what a draw is for. Two draws that may happen in the same tick must differ here.
-EPISODE = wp.constant(0)  # the numbers of the scenario, one counter each
 INERTIAL_NOISE = wp.constant(1000)
 DETECTION = wp.constant(1001)
 RANGE_NOISE = wp.constant(1002)
 JITTER = wp.constant(1003)
 SAMPLE_PHASE = wp.constant(1004)
+LOSS = wp.constant(1005)
+DUST = wp.constant(1006)
+OUTLIERS = wp.constant(1007)
+OUTLIER_RANGE = wp.constant(1008)
+FLAG = wp.constant(1009)
+FREEZE = wp.constant(1010)
 CHANNELS = wp.constant(2048)  # channels per tick
 
 
@@ -41,6 +46,12 @@ def draw(key: wp.uint64, tick: int, channel: int) -> wp.uint64:
     """64 random bits for one use in one tick."""
     counter = wp.uint64(tick) * wp.uint64(CHANNELS) + wp.uint64(channel)
     return mix(key ^ (counter * wp.uint64(0xD1342543DE82EF95)))
+
+
+@wp.func
+def draw_number(key: wp.uint64, name: int) -> wp.uint64:
+    """64 random bits for a number of the scenario, drawn once per episode; ``name`` is a hash of its path."""
+    return mix(key ^ mix(wp.uint64(wp.uint32(name))))
 
 
 @wp.func

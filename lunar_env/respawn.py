@@ -3,9 +3,12 @@
 import warp as wp
 
 from lunar_env import random
+from lunar_env.dynamics import up_at
+from lunar_env.fault_effects import PROPELLANT_SHORTAGE, UNSTEADY_SITE, acts
 from lunar_env.ground import height_above_ground
 from lunar_env.navigation import initial_belief
 from lunar_env.observation import CORE, observe
+from lunar_env.onset import present_faults, struck
 from lunar_env.state import Episode, Lander, Motion
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain import surface_of
@@ -22,7 +25,7 @@ def draw_world(tables: Tables, settings: Settings, row: int, key: wp.uint64):
         high = tables.highs[j]
         value = low
         if high > low or tables.kinds[j] == 2:
-            chance = random.uniform(random.draw(key, 0, random.EPISODE + j))
+            chance = random.uniform(random.draw_number(key, tables.names[j]))
             value = low + (high - low) * chance
             if tables.kinds[j] == 1:
                 value = low * wp.pow(high / low, chance)
@@ -93,21 +96,38 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
     key = random.episode_key(past.seed_low, past.seed_high, past.lander, past.episode)
     draw_world(tables, settings, row, key)
     world = tables.worlds[row]
+    faults = present_faults(tables, row)
 
     lander = Lander()
     lander.motion = start_motion(world)
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
+    if acts(faults, PROPELLANT_SHORTAGE):
+        missing = lander.motion.propellant * tables.faults[row].propellant_shortage.missing
+        lander.motion.propellant = lander.motion.propellant - missing
+        lander.belief.propellant_error = missing
+    if acts(faults, UNSTEADY_SITE):
+        world.terrain.slope = world.terrain.slope + tables.faults[row].unsteady_site.slope
+        drift = wp.vec3(tables.faults[row].unsteady_site.drift, 0.0, 0.0)
+        lander.belief.velocity_error = lander.belief.velocity_error - drift
     lander.reading.range = world.altimeter.maximum_range
     lander.reading.sample_number = -1
     lander.surface = surface_of(world.terrain)
     height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
+    lander.record.height = height
     lander.episode.seed_low = past.seed_low
     lander.episode.seed_high = past.seed_high
     lander.episode.lander = past.lander
     lander.episode.episode = past.episode
+    lander.episode.faults = faults
+    lander.record.faults = faults
+    lander.episode.pending = faults
+    lander.episode.contact_tick = -1
+    up = up_at(lander.motion.position, world.moon.radius)
+    episode, belief = struck(tables, row, lander.episode, lander.belief, up, height, settings.seconds)
+    lander.episode = episode
+    lander.belief = belief
     lander.episode.potential = potential(height, lander.motion, world.moon, world.reward)
     lander.episode.start_propellant = lander.motion.propellant
-    lander.record.height = height
     lander.record.first_valid_altitude = -1.0
     tables.landers[row] = lander
 

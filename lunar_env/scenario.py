@@ -7,6 +7,7 @@ A mission is a ``Scenario`` written in Python beside its sources (``lunar_env.mi
 import dataclasses
 import difflib
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from lunar_env.control import ACTION_NAMES, MODES
+from lunar_env.faults import NAMES
 from lunar_env.observation import ObservationTable, Scales, observation_table
 from lunar_env.quantities import Leaf, Range, leaves, setting, validate, whole_ticks
 from lunar_env.world import Settings, World
@@ -129,13 +131,23 @@ def change(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
     return _changed(scenario, changes, "")
 
 
-def packed(scenario: Scenario) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lows, highs and kinds of all drawn numbers, as the kernel's ``Tables`` hold them."""
+def possible_faults(scenario: Scenario) -> tuple[str, ...]:
+    """Names of the faults that an episode may have, in the order of their codes."""
+    return tuple(name for name in NAMES if max(_ends(getattr(scenario.faults, name).probability)) > 0.0)
+
+
+def packed(scenario: Scenario) -> dict[str, np.ndarray]:
+    """What the kernel's ``Tables`` hold about the drawn numbers, by name."""
     numbers = leaves(scenario)
-    lows = np.array([leaf.low for leaf in numbers], dtype=np.float32)
-    highs = np.array([leaf.high for leaf in numbers], dtype=np.float32)
-    kinds = np.array([_kind(leaf) for leaf in numbers], dtype=np.int32)
-    return lows, highs, kinds
+    paths = [leaf.path for leaf in numbers]
+    return {
+        "lows": np.array([leaf.low for leaf in numbers], dtype=np.float32),
+        "highs": np.array([leaf.high for leaf in numbers], dtype=np.float32),
+        "kinds": np.array([_kind(leaf) for leaf in numbers], dtype=np.int32),
+        # By its path, so that a number that is added later changes no other's draws.
+        "names": np.array([zlib.crc32(path.encode()) for path in paths], dtype=np.uint32).view(np.int32),
+        "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
+    }
 
 
 def _kind(leaf: Leaf) -> int:

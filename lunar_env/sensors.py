@@ -17,7 +17,20 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.dynamics import MoonDrawn, altitude_of, thrust_axis, up_at
-from lunar_env.faults import FaultsDrawn, blind, extra_delay, hides_delay, lost
+from lunar_env.fault_effects import (
+    DETECTION_LOSS,
+    DISTORTING,
+    RANGING,
+    acts,
+    blind,
+    distorted,
+    extra_delay,
+    flagged,
+    hides_delay,
+    lost,
+    spread_factor,
+)
+from lunar_env.faults import FaultsDrawn
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
 from lunar_env.state import Motion, Reading, Sample, Surface
@@ -103,27 +116,32 @@ def beam_echo(motion: Motion, height: float, moon: MoonDrawn, surface: Surface, 
 
 
 @wp.func
-def detection_probability(echo: Echo, altimeter: AltimeterDrawn, albedo: float) -> float:
+def detection_probability(
+    echo: Echo, altimeter: AltimeterDrawn, albedo: float, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
+) -> float:
     """Chance of a return.
 
     As published (link budget of a diffuse target): R_max = R_ref sqrt(albedo cos(i) / albedo_ref).
     As programmed: logistic((R_max - r) / w) exp(-|v| / v0), so that the edge is soft and speed costs returns.
     """
     reach = altimeter.maximum_range * wp.sqrt(albedo * echo.incidence / altimeter.reference_albedo)
+    slowness = 1.0 / altimeter.closing_speed
+    if acts(acting, DETECTION_LOSS):
+        reach = reach * (1.0 - faults[row].detection_loss.reach)
+        slowness = slowness + faults[row].detection_loss.slowness
     width = altimeter.detection_width * reach
     chance = 1.0
     if width > 0.0:
         chance = 1.0 / (1.0 + wp.exp(wp.clamp((echo.range - reach) / width, -50.0, 50.0)))
     elif echo.range > reach:
         chance = 0.0
-    return chance * wp.exp(-wp.abs(echo.closing) / altimeter.closing_speed)
+    return chance * wp.exp(-wp.abs(echo.closing) * slowness)
 
 
 @wp.func
 def measure(
     key: wp.uint64,
     tick: int,
-    time: float,
     height: float,
     motion: Motion,
     moon: MoonDrawn,
@@ -131,25 +149,35 @@ def measure(
     albedo: float,
     gear: GearDrawn,
     altimeter: AltimeterDrawn,
-    faults: FaultsDrawn,
+    faults: wp.array(dtype=FaultsDrawn),
+    row: int,
+    acting: int,
 ) -> Sample:
     """One sample before its transport: range [m] and whether there was a return."""
     sample = Sample()
     sample.stamp = tick
-    if not blind(faults, height):
+    if not blind(faults, row, acting, height):
         echo = beam_echo(motion, height, moon, surface, gear, altimeter.cant)
         chances = random.draw(key, tick, random.DETECTION)
-        seen = echo.met and random.uniform(chances) < detection_probability(echo, altimeter, albedo)
-        if seen and not lost(faults, time, random.second_uniform(chances)):
-            spread = altimeter.noise + altimeter.noise_growth * echo.range
+        chance = float(0.0)
+        if echo.met:
+            chance = detection_probability(echo, altimeter, albedo, faults, row, acting)
+        if random.uniform(chances) < chance and not (
+            acting & RANGING != 0 and lost(key, tick, height, faults, row, acting)
+        ):
+            spread = (altimeter.noise + altimeter.noise_growth * echo.range) * spread_factor(faults, row, acting)
             value = echo.range * altimeter.scale + altimeter.bias
             if spread > 0.0:
                 value = value + spread * random.normal(random.draw(key, tick, random.RANGE_NOISE))
+            if acting & DISTORTING != 0:
+                value = distorted(value, key, tick, height, faults, row, acting)
             if altimeter.resolution > 0.0:
                 value = wp.round(value / altimeter.resolution) * altimeter.resolution
             sample.range = value
             if value >= altimeter.minimum_range and value <= altimeter.maximum_range:
-                sample.valid = 1.0
+                sample.returned = 1.0
+                if flagged(key, tick, faults, row, acting):
+                    sample.valid = 1.0
     return sample
 
 
@@ -158,31 +186,33 @@ def transport(
     sample: Sample,
     key: wp.uint64,
     tick: int,
-    time: float,
     seconds: float,
     jitter_ticks: int,
     altimeter: AltimeterDrawn,
-    faults: FaultsDrawn,
+    faults: wp.array(dtype=FaultsDrawn),
+    row: int,
+    acting: int,
 ) -> Sample:
     """When the sample arrives, and the time stamp it carries. ``seconds`` is the length of a tick."""
     normal_delay = int(altimeter.delay / seconds + 0.5)
     if jitter_ticks > 0:
         spread = random.uniform(random.draw(key, tick, random.JITTER))
         normal_delay = normal_delay + int(spread * float(jitter_ticks + 1))
-    late = int(extra_delay(faults, time) / seconds + 0.5)
+    late = int(extra_delay(faults, row, acting) / seconds + 0.5)
     sample.delivery = tick + normal_delay + late
-    if hides_delay(faults):
+    if hides_delay(faults, row, acting):
         sample.stamp = tick + late
     return sample
 
 
 @wp.func
-def newer_reading(reading: Reading, sample: Sample, number: int) -> Reading:
-    """The reading after a sample arrives: the range of the newest valid one is held through invalid ones."""
+def newer_reading(reading: Reading, sample: Sample, number: int, frozen: bool) -> Reading:
+    """The reading after a sample arrives: its range is held until the next; a frozen one is only stamped anew."""
     reading.sample_number = number
     reading.sample_tick = sample.stamp
     reading.valid = sample.valid
-    if sample.valid > 0.5:
-        reading.range = sample.range
+    if sample.returned > 0.5:
+        if not frozen:
+            reading.range = sample.range
         reading.range_tick = sample.stamp
     return reading

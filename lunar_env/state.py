@@ -31,6 +31,9 @@ class Belief:
 
     position_error: wp.vec3  # [m]
     velocity_error: wp.vec3  # [m/s]
+    attitude_error: wp.quat  # turns the true attitude into the believed one, in site axes
+    rate_error: float  # [rad/s] about the body's y axis
+    propellant_error: float  # [kg]
 
 
 @wp.struct
@@ -52,6 +55,10 @@ class Episode:
     seed_high: int  # upper 32 bits of the seed
     lander: int  # stream of the randomness, whatever the row
     episode: int  # how many descents this lander has finished
+    faults: int  # one bit for each fault that the episode has, in the order of faults.NAMES
+    acting: int  # one bit for each fault that acts now
+    pending: int  # one bit for each fault that has still to begin or to end
+    contact_tick: int  # of a first contact that went unnoticed; -1 before
     tick: int  # physics ticks flown
     decisions: int  # actions taken
     outcome: int  # see task.Outcome
@@ -76,6 +83,8 @@ class Record:
     rate: float  # [rad/s] at touchdown
     slope: float  # [rad] of the ground at touchdown
     distance: float  # [m] from the pad at touchdown
+    faults: int  # one bit for each fault of the episode, in the order of faults.NAMES
+    acting_faults: int  # one bit for each fault that acted at the end
     first_valid_altitude: float  # [m] true height when the first valid reading arrived; -1 before
     first_valid_descent_rate: float  # [m/s] true, at that moment
 
@@ -112,7 +121,8 @@ class Sample:
     """One altimeter measurement on its way through the transport delay."""
 
     range: float  # [m]
-    valid: float  # 1 or 0
+    returned: float  # 1 if there is a range, else 0
+    valid: float  # 1 if the flag says so, else 0
     stamp: int  # tick that the sample claims to have measured
     delivery: int  # tick at which it arrives
 
@@ -142,10 +152,14 @@ def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
     return found
 
 
-def structs(table: torch.Tensor, struct: Any) -> wp.array:
-    """The same memory as a Warp array of structs, one per row. The table must outlive it."""
+def structs(table: torch.Tensor, struct: Any, column: int = 0) -> wp.array:
+    """The same memory as a Warp array of structs, from ``column`` on in each row. The table must outlive it."""
     return wp.array(
-        ptr=table.data_ptr(), dtype=struct, shape=table.shape[:-1], device=wp.device_from_torch(table.device)
+        ptr=table.data_ptr() + 4 * column,
+        dtype=struct,
+        shape=table.shape[:-1],
+        strides=tuple(4 * stride for stride in table.stride()[:-1]),
+        device=wp.device_from_torch(table.device),
     )
 
 
@@ -153,7 +167,13 @@ class State:
     """The tables of a batch of landers: everything a snapshot needs, as torch tensors on the batch's device."""
 
     def __init__(
-        self, drawn: Any, num_landers: int, delay_slots: int, observation_size: int, device: torch.device
+        self,
+        drawn: Any,
+        num_landers: int,
+        delay_slots: int,
+        observation_size: int,
+        num_faults: int,
+        device: torch.device,
     ) -> None:
         def empty(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.float32, device=device)
@@ -161,6 +181,7 @@ class State:
         self.lander = empty(num_landers, words(Lander))
         self.drawn = empty(num_landers, words(drawn))
         self.delay_line = empty(delay_slots, num_landers, words(Sample))
+        self.begun = torch.zeros(num_landers, num_faults, dtype=torch.int32, device=device)
         self.observation = empty(num_landers, observation_size)
         self._columns = {**columns(self.lander, Lander), **_prefixed("drawn.", columns(self.drawn, drawn))}
 
@@ -180,6 +201,7 @@ class State:
             "lander": self.lander,
             "drawn": self.drawn,
             "delay_line": self.delay_line,
+            "begun": self.begun,
             "observation": self.observation,
         }
 

@@ -11,15 +11,28 @@ from lunar_env import random
 from lunar_env.actuators import feed, forcing_of
 from lunar_env.control import steer
 from lunar_env.dynamics import Forcing, substep, up_at
+from lunar_env.fault_effects import (
+    ENGINE,
+    INERTIAL,
+    MISSED_TOUCHDOWN,
+    acts,
+    frozen,
+    hindered,
+    misled,
+    rate_limit_left,
+    thrust_factor,
+)
 from lunar_env.ground import fly_to_ground, height_above_ground, may_touch
 from lunar_env.navigation import drift
 from lunar_env.observation import CORE
+from lunar_env.onset import struck
 from lunar_env.respawn import look, respawn
 from lunar_env.sensors import measure, newer_reading, transport
-from lunar_env.state import Lander
+from lunar_env.state import Belief, Episode, Lander, Motion
 from lunar_env.task import (
     FLYING,
     INVALID,
+    LANDED,
     LOST,
     OUT_OF_TIME,
     at_touchdown,
@@ -36,13 +49,28 @@ wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": (wp.confi
 
 
 @wp.func
-def command(settings: Settings, lander: Lander, world: WorldDrawn, action: wp.vec4) -> Forcing:
+def command(
+    tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4
+) -> Forcing:
     """The action through steering and actuators: what acts on the lander during this tick."""
+    acting = lander.episode.acting
+    motion = lander.motion
+    if lander.belief.attitude_error[3] != 1.0:
+        motion.attitude = lander.belief.attitude_error * motion.attitude  # steering knows no better
+    if acting & ENGINE != 0:
+        world.attitude.rate_limit = rate_limit_left(world.attitude.rate_limit, tables.faults, row, acting)
     throttle, torque = steer(
-        settings.mode, action, lander.motion, lander.belief,
+        settings.mode, action, motion, lander.belief,
         world.moon, world.mass, world.engine, world.attitude, world.guidance,
     )  # fmt: skip
-    return forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
+    forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
+    if acting & ENGINE != 0:
+        forcing = hindered(forcing, lander.motion, tables.faults, row, acting)
+    if lander.episode.contact_tick >= 0:
+        # Contact went unnoticed: the engine burns on as it was, then it is cut.
+        held = float(lander.episode.tick - lander.episode.contact_tick) * settings.seconds
+        forcing.throttle = wp.where(held < tables.faults[row].missed_touchdown.hold, lander.motion.throttle, 0.0)
+    return forcing
 
 
 @wp.func
@@ -81,6 +109,7 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
     tick = episode.tick
     noise = random.noise3(random.draw(key, tick, random.INERTIAL_NOISE))
     lander.belief = drift(lander.belief, lander.motion, noise, world.navigation, world.moon, settings.seconds)
+    acting = episode.acting
 
     phase = 0
     if settings.period > 1:
@@ -88,12 +117,10 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
     newest = tick - 1
     if settings.period > 1:
         newest = (tick + phase) / settings.period - 1
-    time = float(tick) * settings.seconds
     if tick + phase == (newest + 1) * settings.period:
         sample = measure(
             key,
             tick,
-            time,
             height,
             lander.motion,
             world.moon,
@@ -101,16 +128,21 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
             world.terrain.albedo,
             world.gear,
             world.altimeter,
-            world.faults,
+            tables.faults,
+            row,
+            acting,
         )
-        sample = transport(sample, key, tick, time, settings.seconds, settings.jitter, world.altimeter, world.faults)
+        sample = transport(
+            sample, key, tick, settings.seconds, settings.jitter, world.altimeter, tables.faults, row, acting
+        )
         tables.delay_line[newest % settings.slots, row] = sample
 
     number = int(newest)
     while number > lander.reading.sample_number:
         arriving = tables.delay_line[number % settings.slots, row]
         if arriving.delivery <= tick:
-            lander.reading = newer_reading(lander.reading, arriving, number)
+            stays = frozen(key, number, tables.faults, row, acting)
+            lander.reading = newer_reading(lander.reading, arriving, number, stays)
             if arriving.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
                 lander.record.first_valid_altitude = height
                 up = up_at(lander.motion.position, world.moon.radius)
@@ -176,15 +208,56 @@ def rests(tables: Tables, settings: Settings, row: int) -> bool:
 
 
 @wp.func
+def mislead(tables: Tables, row: int, belief: Belief, motion: Motion, world: WorldDrawn, acting: int, seconds: float):
+    """Inertial faults: what accelerometers and gyros made of the tick that was flown."""
+    thrust = world.engine.maximum_thrust * world.engine.thrust_scale * thrust_factor(tables.faults, row, acting)
+    specific_force = motion.throttle * thrust / (world.mass.dry + motion.propellant)
+    return misled(belief, motion, specific_force, tables.faults, row, acting, seconds)
+
+
+@wp.func
+def goes_unnoticed(tables: Tables, row: int, episode: Episode, seconds: float) -> bool:
+    """Missed touchdown: whether the engine burns on through this contact."""
+    if not acts(episode.acting, MISSED_TOUCHDOWN) or tables.faults[row].missed_touchdown.hold <= 0.0:
+        return False
+    held = float(0.0)
+    if episode.contact_tick >= 0:
+        held = float(episode.tick - episode.contact_tick) * seconds
+    return held < tables.faults[row].missed_touchdown.hold
+
+
+@wp.func
+def bounced(velocity: wp.vec3, up: wp.vec3, bounce: float) -> wp.vec3:
+    """The velocity [m/s] with which a lander leaves the ground again, a share of the vertical speed turned round."""
+    return velocity - up * (wp.dot(velocity, up) * (1.0 + bounce))
+
+
+@wp.func
 def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
     """What follows the flight of a tick: the height, the sensors and the outcome."""
     lander.episode.tick = lander.episode.tick + 1
     height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
     lander.record.height = height
+    acting = lander.episode.acting
+    if acting & INERTIAL != 0 or lander.belief.attitude_error[3] != 1.0:
+        lander.belief = mislead(tables, row, lander.belief, lander.motion, world, acting, settings.seconds)
+    if lander.episode.pending != 0:
+        up = up_at(lander.motion.position, world.moon.radius)
+        episode, belief = struck(tables, row, lander.episode, lander.belief, up, height, settings.seconds)
+        lander.episode = episode
+        lander.belief = belief
     lander = sense(tables, settings, row, lander, world, height)
     if touched:
         lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface)
-        lander.episode.outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
+        outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
+        if outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
+            up = up_at(lander.motion.position, world.moon.radius)
+            bounce = tables.faults[row].missed_touchdown.bounce
+            lander.motion.velocity = bounced(lander.motion.velocity, up, bounce)
+            if lander.episode.contact_tick < 0:
+                lander.episode.contact_tick = lander.episode.tick
+            outcome = FLYING
+        lander.episode.outcome = outcome
     elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
         lander.episode.outcome = LOST
     elif wp.abs(lander.motion.position[1]) > settings.extent:
@@ -210,6 +283,7 @@ def end_decision(tables: Tables, settings: Settings, row: int, lander: Lander, w
     look(tables.observation, tables, settings, row, newest, lander, world, lander.record.height, action)
 
     if lander.episode.outcome != FLYING:
+        lander.record.acting_faults = lander.episode.acting
         tables.ended[row] = lander.record
         for j in range(settings.history * width):
             tables.final_observation[row, j] = tables.observation[row, j]
@@ -232,7 +306,7 @@ def advance(tables: Tables, settings: Settings):
         lander.episode.outcome = INVALID
     for _ in range(settings.ticks):
         if lander.episode.outcome == FLYING:
-            forcing = command(settings, lander, world, action)
+            forcing = command(tables, settings, row, lander, world, action)
             lander, touched = fly_tick(lander, world, forcing, settings)
             lander = end_tick(tables, settings, row, lander, world, touched)
     end_decision(tables, settings, row, lander, world, action)

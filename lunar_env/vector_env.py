@@ -123,7 +123,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         observation = self.descent.reset(seed=seed, mask=mask)
         self._seeded = True
         outcome = self._out(self.descent.state["episode.outcome"].clone())
-        return self._out(observation), {"outcome": outcome, "_outcome": outcome >= FLYING}
+        return self._out(observation), {"outcome": outcome, "_outcome": outcome >= FLYING, **self._faults(outcome)}
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Fly one decision period on actions (num_envs, ...), numpy or torch."""
@@ -137,13 +137,22 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         done, outcome = self._out(told.outcome != FLYING), self._out(told.outcome)
         ended = {"is_success": outcome == LANDED, **{name: self._out(told.ended[name]) for name in RECORD}}
         info = {"outcome": outcome, "_outcome": outcome >= FLYING}
+        faults = self._faults(outcome)
         if self.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
-            return {**info, **masked(ended, done)}
+            return {**info, **faults, **masked(ended, done)}
         final = {
             "final_obs": self._out(told.final_observation),
-            "final_info": masked({**info, **ended}, done),
+            "final_info": masked({**info, **ended, "acting_faults": self._out(told.ended["acting_faults"])}, done),
         }
-        return {**info, **masked(final, done)}
+        return {**info, **faults, **masked(final, done)}
+
+    def _faults(self, outcome: Any) -> dict[str, Any]:
+        """The faults of the episodes under way."""
+        faults = {"acting_faults": self._out(self.descent.state["episode.acting"].clone())}
+        if self.descent.possible_faults:
+            label = self.descent.faults()
+            faults |= {f"fault_{name}": self._out(label[name]) for name in ("present", "onset", "magnitude")}
+        return masked(faults, outcome >= FLYING)
 
     def _command(self, actions: Any) -> Any:
         if not self.discrete:

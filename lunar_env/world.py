@@ -7,7 +7,7 @@ import warp as wp
 from lunar_env.actuators import Attitude
 from lunar_env.control import Guidance
 from lunar_env.dynamics import Engine, Mass, Moon
-from lunar_env.faults import Faults
+from lunar_env.faults import Faults, FaultsDrawn
 from lunar_env.ground import Gear
 from lunar_env.navigation import Navigation
 from lunar_env.observation import Scales
@@ -60,13 +60,13 @@ class World:
     start: Start = Start()
     navigation: Navigation = Navigation()
     altimeter: Altimeter = Altimeter()
-    faults: Faults = Faults()
     terrain: Terrain = Terrain()
     limits: Limits = Limits()
     reward: Reward = Reward()
+    faults: Faults = Faults()  # last: in a drawn row they follow the struct of the others
 
 
-WorldDrawn = mirrored(World)
+WorldDrawn = mirrored(World, "faults")  # what every tick needs; faults are read where they act
 
 
 @wp.struct
@@ -97,11 +97,15 @@ class Tables:
 
     landers: wp.array(dtype=Lander)
     worlds: wp.array(dtype=WorldDrawn)
-    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``
+    faults: wp.array(dtype=FaultsDrawn)
+    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds`` and ``faults``
     delay_line: wp.array2d(dtype=Sample)  # (slots, landers)
+    begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
     lows: wp.array(dtype=float)  # lower end of each drawn number
     highs: wp.array(dtype=float)  # upper end
     kinds: wp.array(dtype=int)  # 0 uniform, 1 logarithmic, 2 chance
+    names: wp.array(dtype=int)  # hash of its path: what its draw is counted by
+    fault_columns: wp.array(dtype=int)  # of each fault's first number in ``numbers``
     actions: wp.array2d(dtype=float)
     observation: wp.array2d(dtype=float)
     final_observation: wp.array2d(dtype=float)

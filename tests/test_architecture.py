@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lunar_env"
 ORDER: list[str | tuple[str, ...]] = [
     "quantities",
     "random",
+    ("relief", "elevation"),
     "lanes",
     "state",
     # the stages of a tick
@@ -25,10 +26,12 @@ ORDER: list[str | tuple[str, ...]] = [
     "navigation",
     "ground",
     "faults",
+    "fault_effects",
     "sensors",
     "task",
     "observation",
     "world",
+    "onset",
     "respawn",
     # what strings them together
     "step",

@@ -186,12 +186,12 @@ def test_an_unknown_render_mode_is_refused():
 
 def test_info_holds_numbers_only_and_the_record_at_the_end():
     env = LanderEnv("vertical")
-    assert env.reset(seed=0)[1] == {"outcome": 0}
-    assert env.step(np.zeros(1))[4] == {"outcome": 0}
+    assert env.reset(seed=0)[1] == {"outcome": 0, "acting_faults": 0}
+    assert env.step(np.zeros(1))[4] == {"outcome": 0, "acting_faults": 0}
     info = fly(env)[4]
-    assert set(info) == {"outcome", "is_success", *RECORD}
+    assert set(info) == {"outcome", "acting_faults", "is_success", *RECORD}
     assert type(info["outcome"]) is int and type(info["is_success"]) is bool
-    assert all(type(info[name]) is float for name in RECORD)
+    assert all(type(info[name]) is (int if name == "faults" else float) for name in RECORD)
     json.dumps(info)
 
 

@@ -70,7 +70,7 @@ def test_a_chance_is_drawn_as_yes_or_no(chance: Any, share: float) -> None:
 def test_what_the_kernel_holds_is_what_the_scenario_says() -> None:
     # The names of the kernel's struct and the packed numbers are two lists; this is that they are in one order.
     scenario = load_scenario("resilience")
-    lows, highs, _ = packed(scenario)
+    lows, highs = (packed(scenario)[name] for name in ("lows", "highs"))
     state = Descent(scenario, 64).state
     for leaf, low, high in zip(leaves(scenario), lows, highs, strict=True):
         values = state["drawn." + leaf.path]

@@ -82,7 +82,9 @@ def test_same_step_tells_of_both_episodes():
     done = terminated | truncated
     assert torch.equal(info["_final_obs"], done) and torch.equal(info["_final_info"], done)
     final = info["final_info"]
-    assert set(final) == {prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)}
+    assert set(final) == {
+        prefix + name for prefix in ("", "_") for name in ("outcome", "acting_faults", "is_success", *RECORD)
+    }
     assert torch.equal(final["outcome"], info["outcome"])
     assert (info["outcome"][done] > 0).all() and (info["outcome"][~done] == 0).all()
     assert not torch.equal(info["final_obs"][done], observation[done])
@@ -93,7 +95,9 @@ def test_same_step_tells_of_both_episodes():
 def test_the_other_modes_keep_the_record_at_the_top(mode):
     _, _, terminated, truncated, info = one_end(short(mode))
     done = terminated | truncated
-    assert set(info) == {prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)}
+    assert set(info) == {
+        prefix + name for prefix in ("", "_") for name in ("outcome", "acting_faults", "is_success", *RECORD)
+    }
     assert all(torch.equal(info[f"_{name}"], done) for name in RECORD)
     assert (info["duration"][done] > 0.0).all()
 
@@ -213,7 +217,7 @@ def test_stock_wrappers_of_rewards_actions_and_infos_work(mode):
     env = short(mode, output="numpy")
     env = wrappers.DictInfoToList(wrappers.NormalizeReward(wrappers.ClipAction(env)))
     _, infos = env.reset(seed=0)
-    assert infos == [{"outcome": 0}] * 5
+    assert infos == [{"outcome": 0, "acting_faults": 0}] * 5
     for _ in range(45):
         _, _, terminated, truncated, infos = env.step(env.action_space.sample())
         done = terminated | truncated
