@@ -14,6 +14,7 @@ import warp as wp
 from lunar_env.abreast import advance_abreast
 from lunar_env.faults import NAMES, FaultsDrawn, magnitude_of
 from lunar_env.lanes import WIDTH
+from lunar_env.maps import load_maps
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import leaves, mirrored
 from lunar_env.respawn import reset
@@ -110,6 +111,8 @@ class Descent:
         self._fault_scales = ends[self._fault_columns[1]].clamp(min=1e-6)
 
         tables = Tables()
+        terrain = self.scenario.terrain
+        tables.maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
         tables.landers = structs(self.state.lander, Lander)
         tables.worlds = structs(self.state.drawn, WorldDrawn)
         tables.faults = structs(self.state.drawn, FaultsDrawn, words(WorldDrawn))
@@ -229,7 +232,7 @@ class Descent:
     def truth(self) -> dict[str, torch.Tensor]:
         """What really is, by name, each (N,); see ``truth.Truth``. Never for a pilot."""
         table = torch.zeros(self.num_envs, words(Truth), device=self.device)
-        inputs = [self._tables.landers, self._tables.worlds, self._settings, structs(table, Truth)]
+        inputs = [self._tables.landers, self._tables.worlds, self._tables.maps, self._settings, structs(table, Truth)]
         wp.launch(
             tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream()
         )

@@ -7,7 +7,7 @@ import warp as wp
 from lunar_env.dynamics import Forcing, altitude_of, substep, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
-from lunar_env.terrain import height_below, shape_below
+from lunar_env.terrain import Maps, height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -24,30 +24,39 @@ GearDrawn = mirrored(Gear)
 
 
 @wp.func
-def height_above_ground(position: wp.vec3, radius: float, surface: Surface, gear: GearDrawn) -> float:
+def height_above_ground(position: wp.vec3, radius: float, surface: Surface, maps: Maps, gear: GearDrawn) -> float:
     """Height [m] of the footpads above the ground on the local vertical.
 
     Tilt is neglected: at the 10 degrees that still count as a landing one pad is 0.16 m lower.
     """
-    return altitude_of(position, radius) - gear.centre_height - height_below(position, radius, surface)
+    return altitude_of(position, radius) - gear.centre_height - height_below(position, radius, surface, maps)
 
 
 @wp.func
-def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, gear: GearDrawn) -> bool:
+def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, maps: Maps, gear: GearDrawn) -> bool:
     """False where no ground can be met within a duration [s], so that it need not be looked for.
 
-    The vehicle sinks at most |v| t + (g + T/m) t^2 / 2, and the ground never exceeds the surface's top.
+    The vehicle moves at most d = |v| t + (g + T/m) t^2 / 2; the ground never exceeds the surface's top, nor rises by
+    more than its steepest slope times d.
     """
     strongest = forcing.gravity + forcing.thrust / forcing.dry_mass
-    sink = wp.length(motion.velocity) * duration + 0.5 * strongest * duration * duration
-    return altitude_of(motion.position, forcing.radius) - gear.centre_height - sink < surface.top
+    far = wp.length(motion.velocity) * duration + 0.5 * strongest * duration * duration
+    if motion.position[2] - gear.centre_height - far >= surface.top:
+        return False  # the sphere falls away: z is never more than the altitude
+    altitude = altitude_of(motion.position, forcing.radius) - gear.centre_height
+    if altitude - far >= surface.top:
+        return False
+    if not rough(surface):
+        return True
+    height = altitude - height_below(motion.position, forcing.radius, surface, maps)
+    return height < far * (1.0 + surface.steepest)
 
 
 @wp.func
-def climb_rate(motion: Motion, radius: float, surface: Surface) -> float:
+def climb_rate(motion: Motion, radius: float, surface: Surface, maps: Maps) -> float:
     """Rate of change [m/s] of the height above the ground."""
     up = up_at(motion.position, radius)
-    ground = shape_below(motion.position, radius, surface)
+    ground = shape_below(motion.position, radius, surface, maps)
     vertical = wp.dot(motion.velocity, up)
     return vertical - ground[1] * motion.velocity[0] - ground[2] * motion.velocity[1]
 
@@ -75,13 +84,20 @@ def touch_fraction(height0: float, rate0: float, height1: float, rate1: float, d
 
 @wp.func
 def fly_to_ground(
-    before: Motion, rest: Motion, after: Motion, forcing: Forcing, duration: float, surface: Surface, gear: GearDrawn
+    before: Motion,
+    rest: Motion,
+    after: Motion,
+    forcing: Forcing,
+    duration: float,
+    surface: Surface,
+    maps: Maps,
+    gear: GearDrawn,
 ):
     """The motion at the moment of touchdown, and the fraction of the substep flown until then."""
-    height0 = height_above_ground(before.position, forcing.radius, surface, gear)
-    height1 = height_above_ground(after.position, forcing.radius, surface, gear)
-    rate0 = climb_rate(before, forcing.radius, surface)
-    rate1 = climb_rate(after, forcing.radius, surface)
+    height0 = height_above_ground(before.position, forcing.radius, surface, maps, gear)
+    height1 = height_above_ground(after.position, forcing.radius, surface, maps, gear)
+    rate0 = climb_rate(before, forcing.radius, surface, maps)
+    rate1 = climb_rate(after, forcing.radius, surface, maps)
     fraction = touch_fraction(height0, rate0, height1, rate1, duration)
     touching, _ = substep(before, rest, forcing, fraction * duration)
     return touching, fraction

@@ -4,7 +4,7 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.dynamics import up_at
-from lunar_env.fault_effects import PROPELLANT_SHORTAGE, UNSTEADY_SITE, acts
+from lunar_env.fault_effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
 from lunar_env.ground import height_above_ground
 from lunar_env.navigation import initial_belief
 from lunar_env.observation import CORE, observe
@@ -105,14 +105,18 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
         missing = lander.motion.propellant * tables.faults[row].propellant_shortage.missing
         lander.motion.propellant = lander.motion.propellant - missing
         lander.belief.propellant_error = missing
+    if acts(faults, TERRAIN_STEP):
+        world.terrain.step_height = tables.faults[row].terrain_step.height
+        world.terrain.step_distance = tables.faults[row].terrain_step.distance
+        world.terrain.step_width = tables.faults[row].terrain_step.width
     if acts(faults, UNSTEADY_SITE):
         world.terrain.slope = world.terrain.slope + tables.faults[row].unsteady_site.slope
         drift = wp.vec3(tables.faults[row].unsteady_site.drift, 0.0, 0.0)
         lander.belief.velocity_error = lander.belief.velocity_error - drift
     lander.reading.range = world.altimeter.maximum_range
     lander.reading.sample_number = -1
-    lander.surface = surface_of(world.terrain)
-    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
+    lander.surface = surface_of(world.terrain, tables.maps)
+    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, tables.maps, world.gear)
     lander.record.height = height
     lander.episode.seed_low = past.seed_low
     lander.episode.seed_high = past.seed_high

@@ -34,12 +34,14 @@ from lunar_env.faults import FaultsDrawn
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
 from lunar_env.state import Motion, Reading, Sample, Surface
-from lunar_env.terrain import height_below, shape_below
+from lunar_env.terrain import Maps, height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
 BEAM_STEPS = wp.constant(10)  # Newton steps from vehicle to ground at most; two are enough for an upright one
 BEAM_TOLERANCE = wp.constant(0.02)  # [m] of the last step, each of which leaves a few per cent of its error
+ROUGH_STEPS = wp.constant(100)
+ROUGH_TOLERANCE = wp.constant(0.005)  # [m]
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,76 @@ class Echo:
 
 
 @wp.func
-def beam_echo(motion: Motion, height: float, moon: MoonDrawn, surface: Surface, gear: GearDrawn, cant: float) -> Echo:
-    """Follow the beam to the ground from a vehicle whose footpads are ``height`` [m] above the ground below.
+def smooth_distance(
+    origin: wp.vec3, beam: wp.vec3, sink: float, up: wp.vec3, height: float, radius: float, surface: Surface, maps: Maps
+):
+    """Distance [m] along a beam to smooth ground, and the ground's normal there (not of unit length).
 
     Newton's method on the height above the surface, with the slope at the first guess, which is the flat ground's.
+    """
+    distance = height / sink
+    point = origin + beam * distance
+    ground = shape_below(point, radius, surface, maps)
+    # The vertical at the vehicle serves for slopes: 10 km farther on it is off by 0.3 degrees.
+    normal = up - wp.vec3(ground[1], ground[2], 0.0)
+    inverse_slope = 1.0 / wp.min(wp.dot(beam, normal), -0.02)
+    error = (altitude_of(point, radius) - ground[0]) * inverse_slope
+    distance = distance - error
+    steps = int(1)
+    while wp.abs(error) > BEAM_TOLERANCE and steps < BEAM_STEPS:
+        point = origin + beam * distance
+        error = (altitude_of(point, radius) - height_below(point, radius, surface, maps)) * inverse_slope
+        distance = distance - error
+        steps = steps + 1
+    return distance, normal
+
+
+@wp.func
+def rough_distance(
+    origin: wp.vec3, beam: wp.vec3, sink: float, up: wp.vec3, height: float, radius: float, surface: Surface, maps: Maps
+):
+    """Distance [m] along a beam to the first rough ground it meets, and the ground's normal there.
+
+    A beam steeper than any slope meets the ground once: Newton's method, kept inside the interval known to hold the
+    root. A flatter one may meet a hill in front: then the steps stay as short as the steepest slope demands.
+    """
+    across = wp.sqrt(wp.max(1.0 - sink * sink, 0.0))
+    steep = sink > across * surface.steepest
+    safe = 1.0 / (sink + across * surface.steepest)
+    low = float(0.0)
+    high = float(1.0e9)
+    distance = wp.where(steep, height / sink, float(0.0))
+    normal = up
+    steps = int(0)
+    going = bool(True)
+    while going:
+        point = origin + beam * distance
+        ground = shape_below(point, radius, surface, maps)
+        gap = altitude_of(point, radius) - ground[0]
+        normal = up - wp.vec3(ground[1], ground[2], 0.0)
+        steps = steps + 1
+        if gap > 0.0:
+            low = distance
+        else:
+            high = distance
+        move = gap * safe
+        if steep:
+            move = -gap / wp.min(wp.dot(beam, normal), -0.02)
+            next = distance + move
+            if next <= low or next >= high:
+                next = wp.where(high < 1.0e9, 0.5 * (low + high), low + gap * safe)
+            move = next - distance
+        distance = distance + move
+        going = wp.abs(move) > ROUGH_TOLERANCE and steps < ROUGH_STEPS
+    return distance, normal
+
+
+@wp.func
+def beam_echo(
+    motion: Motion, height: float, moon: MoonDrawn, surface: Surface, maps: Maps, gear: GearDrawn, cant: float
+) -> Echo:
+    """Follow the beam to the ground from a vehicle whose footpads are ``height`` [m] above the ground below.
+
     The instrument sits at the footpads' level below the centre of mass, so that an upright vehicle reads zero at
     touchdown; its offset from there is part of ``bias``.
     """
@@ -94,20 +162,13 @@ def beam_echo(motion: Motion, height: float, moon: MoonDrawn, surface: Surface, 
     sink = -wp.dot(beam, up)
     echo.met = sink > 0.05
     if echo.met:
-        distance = wp.max(height, 0.0) / sink
-        point = origin + beam * distance
-        ground = shape_below(point, moon.radius, surface)
-        # The vertical at the vehicle serves for slopes: 10 km farther on it is off by 0.3 degrees.
-        normal = up - wp.vec3(ground[1], ground[2], 0.0)
-        inverse_slope = 1.0 / wp.min(wp.dot(beam, normal), -0.02)
-        error = (altitude_of(point, moon.radius) - ground[0]) * inverse_slope
-        distance = distance - error
-        steps = int(1)
-        while wp.abs(error) > BEAM_TOLERANCE and steps < BEAM_STEPS:
-            point = origin + beam * distance
-            error = (altitude_of(point, moon.radius) - height_below(point, moon.radius, surface)) * inverse_slope
-            distance = distance - error
-            steps = steps + 1
+        above = wp.max(height, 0.0)
+        distance = float(0.0)
+        normal = up
+        if rough(surface):
+            distance, normal = rough_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
+        else:
+            distance, normal = smooth_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
         echo.range = distance
         echo.incidence = wp.max(-wp.dot(beam, wp.normalize(normal)), 0.0)
         echo.closing = wp.dot(motion.velocity, beam)
@@ -146,6 +207,7 @@ def measure(
     motion: Motion,
     moon: MoonDrawn,
     surface: Surface,
+    maps: Maps,
     albedo: float,
     gear: GearDrawn,
     altimeter: AltimeterDrawn,
@@ -157,7 +219,7 @@ def measure(
     sample = Sample()
     sample.stamp = tick
     if not blind(faults, row, acting, height):
-        echo = beam_echo(motion, height, moon, surface, gear, altimeter.cant)
+        echo = beam_echo(motion, height, moon, surface, maps, gear, altimeter.cant)
         chances = random.draw(key, tick, random.DETECTION)
         chance = float(0.0)
         if echo.met:

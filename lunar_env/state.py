@@ -100,7 +100,17 @@ class Surface:
     wave: float  # [rad/m]
     phase_x: float  # [rad]
     phase_y: float  # [rad]
+    roughness: float  # multiplies the map's heights; 0 without a map
+    turn_x: float  # cosine of the map's turn
+    turn_y: float  # sine of it
+    shift_x: float  # [m] of the map
+    shift_y: float  # [m]
+    clearing: float  # [1/m^2] inverse square of the radius within which the map fades out
+    step_height: float  # [m]; 0 for no step
+    step_distance: float  # [m]
+    per_step: float  # [1/m] inverse of its width
     top: float  # [m] a height that the ground never exceeds
+    steepest: float  # a gradient that the ground never exceeds
 
 
 @wp.struct

@@ -74,21 +74,24 @@ def command(
 
 
 @wp.func
-def fly_tick(lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
+def fly_tick(tables: Tables, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
     """Fly one tick in substeps, or until the ground. Returns the lander and whether it touched."""
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
     flown = float(0.0)
-    near_ground = may_touch(lander.motion, forcing, settings.seconds, lander.surface, world.gear)
+    near_ground = may_touch(lander.motion, forcing, settings.seconds, lander.surface, tables.maps, world.gear)
     for _ in range(settings.substeps):
         if not touched:
             motion, fed = feed(lander.motion, forcing, duration)
             after, rest = substep(motion, lander.rest, fed, duration)
             fraction = float(1.0)
             if near_ground:
-                if height_above_ground(after.position, world.moon.radius, lander.surface, world.gear) <= 0.0:
+                if (
+                    height_above_ground(after.position, world.moon.radius, lander.surface, tables.maps, world.gear)
+                    <= 0.0
+                ):
                     after, fraction = fly_to_ground(
-                        motion, lander.rest, after, fed, duration, lander.surface, world.gear
+                        motion, lander.rest, after, fed, duration, lander.surface, tables.maps, world.gear
                     )
                     touched = True
             after.propellant = wp.max(after.propellant, 0.0)
@@ -125,6 +128,7 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
             lander.motion,
             world.moon,
             lander.surface,
+            tables.maps,
             world.terrain.albedo,
             world.gear,
             world.altimeter,
@@ -236,7 +240,7 @@ def bounced(velocity: wp.vec3, up: wp.vec3, bounce: float) -> wp.vec3:
 def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
     """What follows the flight of a tick: the height, the sensors and the outcome."""
     lander.episode.tick = lander.episode.tick + 1
-    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, world.gear)
+    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, tables.maps, world.gear)
     lander.record.height = height
     acting = lander.episode.acting
     if acting & INERTIAL != 0 or lander.belief.attitude_error[3] != 1.0:
@@ -248,7 +252,7 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
         lander.belief = belief
     lander = sense(tables, settings, row, lander, world, height)
     if touched:
-        lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface)
+        lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface, tables.maps)
         outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
         if outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
             up = up_at(lander.motion.position, world.moon.radius)
@@ -307,6 +311,6 @@ def advance(tables: Tables, settings: Settings):
     for _ in range(settings.ticks):
         if lander.episode.outcome == FLYING:
             forcing = command(tables, settings, row, lander, world, action)
-            lander, touched = fly_tick(lander, world, forcing, settings)
+            lander, touched = fly_tick(tables, lander, world, forcing, settings)
             lander = end_tick(tables, settings, row, lander, world, touched)
     end_decision(tables, settings, row, lander, world, action)

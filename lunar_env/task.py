@@ -9,7 +9,7 @@ from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
 from lunar_env.ground import GearDrawn, lateral_velocity
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Record, Surface
-from lunar_env.terrain import shape_below
+from lunar_env.terrain import Maps, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -90,10 +90,10 @@ def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> flo
 
 
 @wp.func
-def at_touchdown(record: Record, motion: Motion, moon: MoonDrawn, surface: Surface) -> Record:
+def at_touchdown(record: Record, motion: Motion, moon: MoonDrawn, surface: Surface, maps: Maps) -> Record:
     """Speeds and angles at the moment the ground is met."""
     up = up_at(motion.position, moon.radius)
-    ground = shape_below(motion.position, moon.radius, surface)
+    ground = shape_below(motion.position, moon.radius, surface, maps)
     record.descent_rate = -wp.dot(motion.velocity, up)
     record.lateral_speed = wp.length(lateral_velocity(motion, moon.radius))
     record.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))

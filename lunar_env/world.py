@@ -15,7 +15,7 @@ from lunar_env.quantities import Number, mirrored, number
 from lunar_env.sensors import Altimeter
 from lunar_env.state import Lander, Record, Sample
 from lunar_env.task import Limits, Reward
-from lunar_env.terrain import Terrain
+from lunar_env.terrain import Maps, Terrain
 
 wp.set_module_options({"enable_backward": False})
 
@@ -100,6 +100,7 @@ class Tables:
     faults: wp.array(dtype=FaultsDrawn)
     numbers: wp.array2d(dtype=float)  # the same memory as ``worlds`` and ``faults``
     delay_line: wp.array2d(dtype=Sample)  # (slots, landers)
+    maps: Maps
     begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
     lows: wp.array(dtype=float)  # lower end of each drawn number
     highs: wp.array(dtype=float)  # upper end

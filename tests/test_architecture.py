@@ -20,6 +20,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "state",
     # the stages of a tick
     "terrain",
+    "maps",
     "dynamics",
     "actuators",
     "control",
