@@ -145,9 +145,9 @@ def tick_abreast(tables: Tables, settings: Settings, start: int, number: int, ta
             lander = tables.landers[row]
             world = tables.worlds[row]
             forcing = command(tables, settings, row, lander, world, read_action(tables, settings, row))
-            near = may_touch(lander.motion, forcing, settings.seconds, lander.surface, tables.maps, world.gear)
+            near = may_touch(lander.motion, forcing, settings.seconds, tables.surfaces[row], tables.maps, world.gear)
             if near or not feeds_steadily(lander.motion, forcing, settings.seconds):
-                lander, touch = fly_tick(tables, lander, world, forcing, settings)
+                lander, touch = fly_tick(tables, row, lander, world, forcing, settings)
                 tables.landers[row] = lander
                 alone = alone | (1 << lane)
                 touched = touched | (int(touch) << lane)

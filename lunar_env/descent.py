@@ -19,7 +19,7 @@ from lunar_env.missions import load_scenario
 from lunar_env.quantities import leaves, mirrored
 from lunar_env.respawn import reset
 from lunar_env.scenario import Scenario, packed, possible_faults
-from lunar_env.state import Lander, Record, Sample, State, columns, structs, words
+from lunar_env.state import Lander, Record, Sample, State, Surface, columns, structs, words
 from lunar_env.step import advance
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
@@ -115,6 +115,7 @@ class Descent:
         tables.maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
         tables.landers = structs(self.state.lander, Lander)
         tables.worlds = structs(self.state.drawn, WorldDrawn)
+        tables.surfaces = structs(self.state.surface, Surface)
         tables.faults = structs(self.state.drawn, FaultsDrawn, words(WorldDrawn))
         tables.numbers = wp.from_torch(self.state.drawn)
         tables.delay_line = structs(self.state.delay_line, Sample)
@@ -232,7 +233,14 @@ class Descent:
     def truth(self) -> dict[str, torch.Tensor]:
         """What really is, by name, each (N,); see ``truth.Truth``. Never for a pilot."""
         table = torch.zeros(self.num_envs, words(Truth), device=self.device)
-        inputs = [self._tables.landers, self._tables.worlds, self._tables.maps, self._settings, structs(table, Truth)]
+        inputs = [
+            self._tables.landers,
+            self._tables.worlds,
+            self._tables.surfaces,
+            self._tables.maps,
+            self._settings,
+            structs(table, Truth),
+        ]
         wp.launch(
             tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream()
         )

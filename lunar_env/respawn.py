@@ -115,8 +115,9 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
         lander.belief.velocity_error = lander.belief.velocity_error - drift
     lander.reading.range = world.altimeter.maximum_range
     lander.reading.sample_number = -1
-    lander.surface = surface_of(world.terrain, tables.maps)
-    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, tables.maps, world.gear)
+    surface = surface_of(world.terrain, tables.maps)
+    tables.surfaces[row] = surface
+    height = height_above_ground(lander.motion.position, world.moon.radius, surface, tables.maps, world.gear)
     lander.record.height = height
     lander.episode.seed_low = past.seed_low
     lander.episode.seed_high = past.seed_high

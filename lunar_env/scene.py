@@ -13,7 +13,7 @@ from lunar_env.descent import Descent
 from lunar_env.dynamics import thrust_axis, up_at
 from lunar_env.ground import height_above_ground, lateral_velocity
 from lunar_env.maps import load_maps
-from lunar_env.state import Lander, structs
+from lunar_env.state import Lander, Surface, structs
 from lunar_env.task import Outcome
 from lunar_env.terrain import Maps, ground_height
 from lunar_env.world import WorldDrawn
@@ -36,7 +36,13 @@ class View:
 
 
 @wp.kernel
-def view(landers: wp.array(dtype=Lander), worlds: wp.array(dtype=WorldDrawn), maps: Maps, views: wp.array(dtype=View)):
+def view(
+    landers: wp.array(dtype=Lander),
+    worlds: wp.array(dtype=WorldDrawn),
+    surfaces: wp.array(dtype=Surface),
+    maps: Maps,
+    views: wp.array(dtype=View),
+):
     """Look at each lander along the cross-range axis."""
     i = wp.tid()
     motion = landers[i].motion
@@ -45,7 +51,7 @@ def view(landers: wp.array(dtype=Lander), worlds: wp.array(dtype=WorldDrawn), ma
     velocity = to_local(motion.velocity, up)
     axis = to_local(thrust_axis(motion.attitude), up)
     seen = View()
-    seen.altitude = height_above_ground(motion.position, world.moon.radius, landers[i].surface, maps, world.gear)
+    seen.altitude = height_above_ground(motion.position, world.moon.radius, surfaces[i], maps, world.gear)
     seen.forward = velocity[0]
     seen.up = velocity[2]
     seen.lateral = wp.length(lateral_velocity(motion, world.moon.radius))
@@ -55,11 +61,11 @@ def view(landers: wp.array(dtype=Lander), worlds: wp.array(dtype=WorldDrawn), ma
 
 @wp.kernel
 def profile(
-    landers: wp.array(dtype=Lander), x: wp.array(dtype=float), y: float, maps: Maps, height: wp.array(dtype=float)
+    surfaces: wp.array(dtype=Surface), x: wp.array(dtype=float), y: float, maps: Maps, height: wp.array(dtype=float)
 ):
     """Heights [m] of the ground along a line of constant y [m]."""
     i = wp.tid()
-    height[i] = ground_height(x[i], y, landers[0].surface, maps)
+    height[i] = ground_height(x[i], y, surfaces[0], maps)
 
 
 def picture(descent: Descent, row: int = 0) -> np.ndarray:
@@ -76,11 +82,17 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
     from lunar_env.rendering import Scene
 
     state = descent.state
-    lander, drawn = state.lander[row : row + 1].cpu().clone(), state.drawn[row : row + 1].cpu().clone()
+    tables = (state.lander, state.drawn, state.surface)
+    lander, drawn, surface = (table[row : row + 1].cpu().clone() for table in tables)
     terrain = descent.scenario.terrain
     maps, _ = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, torch.device("cpu"))
     views = wp.zeros(1, dtype=View, device="cpu")
-    wp.launch(view, dim=1, inputs=[structs(lander, Lander), structs(drawn, WorldDrawn), maps, views], device="cpu")
+    wp.launch(
+        view,
+        dim=1,
+        inputs=[structs(lander, Lander), structs(drawn, WorldDrawn), structs(surface, Surface), maps, views],
+        device="cpu",
+    )
     altitude, forward, up, lateral, tilt = views.numpy()[0].tolist()
 
     def one(name: str) -> float:
@@ -93,7 +105,7 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
         time=one("record.duration"),
         altitude=altitude,
         downrange=position[0],
-        ground=ground_profile(lander, maps, position[1]),
+        ground=ground_profile(surface, maps, position[1]),
         ground_clearance=one("drawn.gear.centre_height"),
         velocity=(forward, up),
         lateral_speed=lateral,
@@ -110,14 +122,14 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
     )
 
 
-def ground_profile(lander: torch.Tensor, maps: Maps, y: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The ground below one lander, (1, words), along x at one y [m]: heights [m] for any x [m]."""
+def ground_profile(surface: torch.Tensor, maps: Maps, y: float) -> Callable[[np.ndarray], np.ndarray]:
+    """The ground below one lander, its ``Surface`` (1, words), along x at one y [m]: heights [m] for any x [m]."""
 
     def ground(downrange: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(downrange, dtype=np.float32)
         height = np.empty_like(x)
         shared: list[Any] = [wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height)]
-        wp.launch(profile, dim=x.size, inputs=[structs(lander, Lander), shared[0], y, maps, shared[1]], device="cpu")
+        wp.launch(profile, dim=x.size, inputs=[structs(surface, Surface), shared[0], y, maps, shared[1]], device="cpu")
         return height
 
     return ground

@@ -121,7 +121,6 @@ class Lander:
     rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.substep
     belief: Belief
     reading: Reading
-    surface: Surface
     episode: Episode
     record: Record
 
@@ -190,10 +189,15 @@ class State:
 
         self.lander = empty(num_landers, words(Lander))
         self.drawn = empty(num_landers, words(drawn))
+        self.surface = empty(num_landers, words(Surface))
         self.delay_line = empty(delay_slots, num_landers, words(Sample))
         self.begun = torch.zeros(num_landers, num_faults, dtype=torch.int32, device=device)
         self.observation = empty(num_landers, observation_size)
-        self._columns = {**columns(self.lander, Lander), **_prefixed("drawn.", columns(self.drawn, drawn))}
+        self._columns = {
+            **columns(self.lander, Lander),
+            **_prefixed("drawn.", columns(self.drawn, drawn)),
+            **_prefixed("surface.", columns(self.surface, Surface)),
+        }
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A live view of one quantity of all landers, such as ``state["motion.position"]``, shape (N, 3)."""
@@ -210,6 +214,7 @@ class State:
         return {
             "lander": self.lander,
             "drawn": self.drawn,
+            "surface": self.surface,
             "delay_line": self.delay_line,
             "begun": self.begun,
             "observation": self.observation,

@@ -74,12 +74,12 @@ def command(
 
 
 @wp.func
-def fly_tick(tables: Tables, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
+def fly_tick(tables: Tables, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
     """Fly one tick in substeps, or until the ground. Returns the lander and whether it touched."""
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
     flown = float(0.0)
-    near_ground = may_touch(lander.motion, forcing, settings.seconds, lander.surface, tables.maps, world.gear)
+    near_ground = may_touch(lander.motion, forcing, settings.seconds, tables.surfaces[row], tables.maps, world.gear)
     for _ in range(settings.substeps):
         if not touched:
             motion, fed = feed(lander.motion, forcing, duration)
@@ -87,11 +87,13 @@ def fly_tick(tables: Tables, lander: Lander, world: WorldDrawn, forcing: Forcing
             fraction = float(1.0)
             if near_ground:
                 if (
-                    height_above_ground(after.position, world.moon.radius, lander.surface, tables.maps, world.gear)
+                    height_above_ground(
+                        after.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
+                    )
                     <= 0.0
                 ):
                     after, fraction = fly_to_ground(
-                        motion, lander.rest, after, fed, duration, lander.surface, tables.maps, world.gear
+                        motion, lander.rest, after, fed, duration, tables.surfaces[row], tables.maps, world.gear
                     )
                     touched = True
             after.propellant = wp.max(after.propellant, 0.0)
@@ -127,7 +129,7 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
             height,
             lander.motion,
             world.moon,
-            lander.surface,
+            tables.surfaces[row],
             tables.maps,
             world.terrain.albedo,
             world.gear,
@@ -240,7 +242,9 @@ def bounced(velocity: wp.vec3, up: wp.vec3, bounce: float) -> wp.vec3:
 def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
     """What follows the flight of a tick: the height, the sensors and the outcome."""
     lander.episode.tick = lander.episode.tick + 1
-    height = height_above_ground(lander.motion.position, world.moon.radius, lander.surface, tables.maps, world.gear)
+    height = height_above_ground(
+        lander.motion.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
+    )
     lander.record.height = height
     acting = lander.episode.acting
     if acting & INERTIAL != 0 or lander.belief.attitude_error[3] != 1.0:
@@ -252,7 +256,7 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
         lander.belief = belief
     lander = sense(tables, settings, row, lander, world, height)
     if touched:
-        lander.record = at_touchdown(lander.record, lander.motion, world.moon, lander.surface, tables.maps)
+        lander.record = at_touchdown(lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps)
         outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
         if outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
             up = up_at(lander.motion.position, world.moon.radius)
@@ -311,6 +315,6 @@ def advance(tables: Tables, settings: Settings):
     for _ in range(settings.ticks):
         if lander.episode.outcome == FLYING:
             forcing = command(tables, settings, row, lander, world, action)
-            lander, touched = fly_tick(tables, lander, world, forcing, settings)
+            lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
             lander = end_tick(tables, settings, row, lander, world, touched)
     end_decision(tables, settings, row, lander, world, action)

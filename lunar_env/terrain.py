@@ -44,7 +44,7 @@ class Terrain:
         0.0, "m", "of the ground uprange of the rim, above the pad's level", low=-1e4, high=1e4
     )
     step_distance: Number = number(5_000.0, "m", "of the rim from the pad, uprange", low=-1e6, high=1e6)
-    step_width: Number = number(500.0, "m", "over which the ground drops at the rim", low=1.0, high=1e5)
+    step_width: Number = number(500.0, "m", "over which the ground drops at the rim", low=0.1, high=1e5)
     albedo: Number = number(0.12, "-", "normal albedo; mare 0.07, highland 0.16 [R]", low=0.0, high=1.0)
 
 
@@ -171,18 +171,15 @@ def ground_height(x: float, y: float, surface: Surface, maps: Maps) -> float:
     near (s_x x + s_y y) + (1 - near) A sin(k x + p_x) sin(k y + p_y), with near = 1 / (1 + r^2 / L^2); map and step
     come on top.
     """
+    if rough(surface):
+        return ground_shape(x, y, surface, maps)[0]
     near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
     plane = surface.rise_x * x + surface.rise_y * y
     rolling = float(0.0)
     if surface.relief > 0.0:
         sines = wp.sin(surface.wave * x + surface.phase_x) * wp.sin(surface.wave * y + surface.phase_y)
         rolling = surface.relief * sines
-    height = near * plane + (1.0 - near) * rolling
-    if rough(surface):
-        if surface.roughness > 0.0:
-            height = height + map_shape(x, y, surface, maps)[0]
-        height = height + step_shape(x, surface)[0]
-    return height
+    return near * plane + (1.0 - near) * rolling
 
 
 @wp.func

@@ -4,7 +4,7 @@ import warp as wp
 
 from lunar_env.dynamics import thrust_axis, up_at
 from lunar_env.ground import height_above_ground, lateral_velocity
-from lunar_env.state import Lander
+from lunar_env.state import Lander, Surface
 from lunar_env.terrain import Maps
 from lunar_env.world import Settings, WorldDrawn
 
@@ -26,6 +26,7 @@ class Truth:
 def tell(
     landers: wp.array(dtype=Lander),
     worlds: wp.array(dtype=WorldDrawn),
+    surfaces: wp.array(dtype=Surface),
     maps: Maps,
     settings: Settings,
     truths: wp.array(dtype=Truth),
@@ -40,7 +41,7 @@ def tell(
     truth.time = float(lander.episode.tick) * settings.seconds
     if lander.episode.outcome != 0:
         truth.time = lander.record.duration
-    truth.height = height_above_ground(motion.position, world.moon.radius, lander.surface, maps, world.gear)
+    truth.height = height_above_ground(motion.position, world.moon.radius, surfaces[row], maps, world.gear)
     truth.descent_rate = -wp.dot(motion.velocity, up)
     truth.lateral_speed = wp.length(lateral_velocity(motion, world.moon.radius))
     truth.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))

@@ -13,7 +13,7 @@ from lunar_env.navigation import Navigation
 from lunar_env.observation import Scales
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.sensors import Altimeter
-from lunar_env.state import Lander, Record, Sample
+from lunar_env.state import Lander, Record, Sample, Surface
 from lunar_env.task import Limits, Reward
 from lunar_env.terrain import Maps, Terrain
 
@@ -97,6 +97,7 @@ class Tables:
 
     landers: wp.array(dtype=Lander)
     worlds: wp.array(dtype=WorldDrawn)
+    surfaces: wp.array(dtype=Surface)
     faults: wp.array(dtype=FaultsDrawn)
     numbers: wp.array2d(dtype=float)  # the same memory as ``worlds`` and ``faults``
     delay_line: wp.array2d(dtype=Sample)  # (slots, landers)
