@@ -9,6 +9,7 @@ import warp as wp
 from lunar_env import random
 from lunar_env.dynamics import Forcing, thrust_axis
 from lunar_env.faults import NAMES, FaultsDrawn
+from lunar_env.navigation import misoriented
 from lunar_env.state import Belief, Motion
 
 wp.set_module_options({"enable_backward": False})
@@ -106,7 +107,7 @@ def misled(
     else:
         belief.rate_error = 0.0
     felt = axis
-    if belief.attitude_error[3] != 1.0:
+    if misoriented(belief):
         felt = wp.quat_rotate(belief.attitude_error, axis)
     if acts(acting, DEAD_ACCELEROMETER):
         felt = felt * (1.0 - faults[row].dead_accelerometer.loss)
@@ -140,7 +141,7 @@ def lost(key: wp.uint64, tick: int, height: float, faults: wp.array(dtype=Faults
 @wp.func
 def dust_density(faults: wp.array(dtype=FaultsDrawn), row: int, height: float) -> float:
     """0 where the dust begins, 1 on the ground."""
-    if height < faults[row].dust.height:
+    if faults[row].dust.height > 0.0 and height < faults[row].dust.height:
         return wp.min(1.0 - height / faults[row].dust.height, 1.0)
     return 0.0
 

@@ -1,9 +1,10 @@
 """What goes wrong, by name: the failures of real missions as numbers that an episode draws.
 
 Every fault may be present in an episode (``probability``), begins at the first tick that is late enough (``onset``)
-and low enough (``below``), and lasts for its ``duration``. Its magnitude is its first own number; at the value named
-as neutral it changes nothing, bit for bit. Several may act at once. ``fault_effects`` says what each does to the stages
-of a tick; the numbers of the modes are those of the missions reference, section 7.
+and low enough (``below``), and lasts for its ``duration``; what concerns the tanks or the ground at the start
+(``terrain_step``, ``propellant_shortage``, ``unsteady_site``) holds from the start. Its magnitude is the first of its
+own numbers; at the value named as neutral it changes nothing, bit for bit. Several may act at once. What each does to
+the stages of a tick stands in fault_effects.py; the modes are those of the missions reference, section 7.
 """
 
 from dataclasses import dataclass, field, fields

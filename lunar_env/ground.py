@@ -7,7 +7,7 @@ import warp as wp
 from lunar_env.dynamics import Forcing, altitude_of, substep, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
-from lunar_env.terrain import Maps, height_below, rough, shape_below
+from lunar_env.terrain import Maps, greatest_slope, height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -49,7 +49,7 @@ def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surfac
     if not rough(surface):
         return True
     height = altitude - height_below(motion.position, forcing.radius, surface, maps)
-    return height < far * (1.0 + surface.steepest)
+    return height < far * (1.0 + greatest_slope(surface, maps))
 
 
 @wp.func

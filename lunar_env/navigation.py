@@ -54,6 +54,13 @@ def initial_belief(motion: Motion, navigation: NavigationDrawn, moon: MoonDrawn)
 
 
 @wp.func
+def misoriented(belief: Belief) -> bool:
+    """Whether the believed attitude or its rate is off; the vector part of a quaternion knows smaller angles than w."""
+    error = belief.attitude_error
+    return error[0] != 0.0 or error[1] != 0.0 or error[2] != 0.0 or belief.rate_error != 0.0
+
+
+@wp.func
 def drift(
     belief: Belief, motion: Motion, noise: wp.vec3, navigation: NavigationDrawn, moon: MoonDrawn, duration: float
 ) -> Belief:

@@ -13,6 +13,7 @@ import warp as wp
 from lunar_env.control import to_local
 from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
 from lunar_env.ground import GearDrawn
+from lunar_env.navigation import misoriented
 from lunar_env.state import Belief, Motion, Reading
 
 wp.set_module_options({"enable_backward": False})
@@ -239,7 +240,7 @@ def observe(
     if truth == 0:
         rate_y = rate_y + belief.rate_error
         propellant = propellant + belief.propellant_error
-        if belief.attitude_error[3] != 1.0:
+        if misoriented(belief):
             q = belief.attitude_error * q
     sign = 1.0
     if q[3] < 0.0:

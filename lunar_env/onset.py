@@ -24,6 +24,12 @@ def present_faults(tables: Tables, row: int) -> int:
 
 
 @wp.func
+def passed(ticks: int, duration: float, seconds: float) -> bool:
+    """Whether so many ticks are a duration [s]; a thousandth of a tick makes up for what float32 rounds."""
+    return float(ticks) + 1.0e-3 >= duration / seconds
+
+
+@wp.func
 def struck(tables: Tables, row: int, episode: Episode, belief: Belief, up: wp.vec3, height: float, seconds: float):
     """Begin and end the faults whose time has come. Returns the episode and the belief."""
     tick = episode.tick
@@ -34,18 +40,18 @@ def struck(tables: Tables, row: int, episode: Episode, belief: Belief, up: wp.ve
             column = tables.fault_columns[code]  # probability, onset, below, duration
             bit = 1 << code
             begun = tables.begun[row, code]
-            late_enough = float(tick) * seconds >= tables.numbers[row, column + 1]
+            late_enough = passed(tick, tables.numbers[row, column + 1], seconds)
+            duration = tables.numbers[row, column + 3]
             if begun < 0 and late_enough and height <= tables.numbers[row, column + 2]:
                 begun = tick
                 tables.begun[row, code] = tick
                 episode.acting = episode.acting | bit
-                if code == RANGING_LOSS:
+                if code == RANGING_LOSS and duration > 0.0:
                     belief.position_error = belief.position_error + up * tables.faults[row].ranging_loss.bias
-            duration = tables.numbers[row, column + 3]
             if begun >= 0:
                 if duration >= LASTING:
                     episode.pending = episode.pending & ~bit
-                elif float(tick - begun) * seconds >= duration:
+                elif passed(tick - begun, duration, seconds):
                     episode.acting = episode.acting & ~bit
                     episode.pending = episode.pending & ~bit
         left = left >> 1

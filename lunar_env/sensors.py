@@ -34,14 +34,15 @@ from lunar_env.faults import FaultsDrawn
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
 from lunar_env.state import Motion, Reading, Sample, Surface
-from lunar_env.terrain import Maps, height_below, rough, shape_below
+from lunar_env.terrain import Maps, height_below, nearby_on_map, off_step, rough, shape_below, steepest_seen
 
 wp.set_module_options({"enable_backward": False})
 
 BEAM_STEPS = wp.constant(10)  # Newton steps from vehicle to ground at most; two are enough for an upright one
 BEAM_TOLERANCE = wp.constant(0.02)  # [m] of the last step, each of which leaves a few per cent of its error
-ROUGH_STEPS = wp.constant(100)
-ROUGH_TOLERANCE = wp.constant(0.005)  # [m]
+ROUGH_STEPS = wp.constant(400)  # grazing a slope takes many, anything else about ten
+FARTHEST = wp.constant(2.0)  # times the maximum range: no return comes from there
+ROUGH_TOLERANCE = wp.constant(0.002)  # [m] of height, before the last correction
 
 
 @dataclass(frozen=True)
@@ -107,48 +108,84 @@ def smooth_distance(
 
 
 @wp.func
+def next_step(
+    gap: float, closing: float, sink: float, across: float, point: wp.vec3, along_x: float, surface: Surface, maps: Maps
+) -> float:
+    """How far [m] to go along a beam that has not met the ground yet, from a point ``gap`` [m] above it.
+
+    Safe: the ground at a distance d across rises by at most W d, with W the steepest slope seen from here, of which the
+    fine map's share ends at its span; the named step is steeper, but begins only where it begins. Where the beam falls
+    faster than W, it meets the nearby ground only once, and Newton's method may go as far as "nearby" reaches.
+    ``closing`` is the gap's loss per metre of beam.
+    """
+    seen = steepest_seen(point[0], point[1], surface, maps)
+    slope = seen[0] + seen[1]
+    step = 1.5 * wp.abs(surface.step_height) * surface.per_step
+    until_step = off_step(point[0], surface)
+    per_across = 1.0 / wp.max(across, 1.0e-6)
+    above = wp.max(gap, 0.0)
+    over_fine = (above - surface.roughness * maps.fine_span) / (sink + across * seen[0])
+    safe = wp.max(above / (sink + across * slope), over_fine)
+    if along_x * surface.step_height < 0.0:  # towards the step's higher side
+        safe = wp.max(wp.min(safe, until_step * per_across), above / (sink + across * (slope + step)))
+    if until_step <= 0.0:
+        slope = slope + step
+    if sink > 1.05 * across * slope:
+        nearby = wp.min(nearby_on_map(maps), wp.max(until_step, 1.0)) * per_across
+        newton = wp.clamp(gap / wp.max(closing, 0.05 * sink), -nearby, nearby)
+        return wp.where(gap > 0.0, wp.max(safe, newton), newton)
+    return wp.where(gap < 0.0, gap / (sink + across * slope), safe)
+
+
+@wp.func
 def rough_distance(
-    origin: wp.vec3, beam: wp.vec3, sink: float, up: wp.vec3, height: float, radius: float, surface: Surface, maps: Maps
+    origin: wp.vec3,
+    beam: wp.vec3,
+    sink: float,
+    up: wp.vec3,
+    height: float,
+    farthest: float,
+    radius: float,
+    surface: Surface,
+    maps: Maps,
 ):
     """Distance [m] along a beam to the first rough ground it meets, and the ground's normal there.
 
-    A beam steeper than any slope meets the ground once: Newton's method, kept inside the interval known to hold the
-    root. A flatter one may meet a hill in front: then the steps stay as short as the steepest slope demands.
+    Steps that cannot miss it, see ``next_step``. Stops beyond ``farthest``, where no return can come from.
     """
     across = wp.sqrt(wp.max(1.0 - sink * sink, 0.0))
-    steep = sink > across * surface.steepest
-    safe = 1.0 / (sink + across * surface.steepest)
-    low = float(0.0)
-    high = float(1.0e9)
-    distance = wp.where(steep, height / sink, float(0.0))
+    distance = float(0.0)
     normal = up
+    gap = float(height)
+    closing = float(sink)
+    tolerance = float(ROUGH_TOLERANCE)
+    point = origin
     steps = int(0)
-    going = bool(True)
-    while going:
+    while wp.abs(gap) > tolerance and steps < ROUGH_STEPS and distance < farthest:
+        distance = distance + next_step(gap, closing, sink, across, point, beam[0], surface, maps)
         point = origin + beam * distance
         ground = shape_below(point, radius, surface, maps)
-        gap = altitude_of(point, radius) - ground[0]
         normal = up - wp.vec3(ground[1], ground[2], 0.0)
+        closing = -wp.dot(beam, normal)
+        gap = altitude_of(point, radius) - ground[0]
+        # A grazing beam needs a finer height; single precision knows a distance to a ten-millionth of itself.
+        tolerance = wp.max(ROUGH_TOLERANCE * wp.clamp(closing, 0.05, 1.0), 3.0e-7 * distance)
         steps = steps + 1
-        if gap > 0.0:
-            low = distance
-        else:
-            high = distance
-        move = gap * safe
-        if steep:
-            move = -gap / wp.min(wp.dot(beam, normal), -0.02)
-            next = distance + move
-            if next <= low or next >= high:
-                next = wp.where(high < 1.0e9, 0.5 * (low + high), low + gap * safe)
-            move = next - distance
-        distance = distance + move
-        going = wp.abs(move) > ROUGH_TOLERANCE and steps < ROUGH_STEPS
+    if closing > 0.01 * sink:
+        distance = distance + gap / closing
     return distance, normal
 
 
 @wp.func
 def beam_echo(
-    motion: Motion, height: float, moon: MoonDrawn, surface: Surface, maps: Maps, gear: GearDrawn, cant: float
+    motion: Motion,
+    height: float,
+    moon: MoonDrawn,
+    surface: Surface,
+    maps: Maps,
+    gear: GearDrawn,
+    cant: float,
+    farthest: float,
 ) -> Echo:
     """Follow the beam to the ground from a vehicle whose footpads are ``height`` [m] above the ground below.
 
@@ -166,13 +203,13 @@ def beam_echo(
         distance = float(0.0)
         normal = up
         if rough(surface):
-            distance, normal = rough_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
+            distance, normal = rough_distance(origin, beam, sink, up, above, farthest, moon.radius, surface, maps)
         else:
             distance, normal = smooth_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
         echo.range = distance
         echo.incidence = wp.max(-wp.dot(beam, wp.normalize(normal)), 0.0)
         echo.closing = wp.dot(motion.velocity, beam)
-        echo.met = distance >= 0.0
+        echo.met = distance >= 0.0 and distance < farthest
     return echo
 
 
@@ -219,7 +256,7 @@ def measure(
     sample = Sample()
     sample.stamp = tick
     if not blind(faults, row, acting, height):
-        echo = beam_echo(motion, height, moon, surface, maps, gear, altimeter.cant)
+        echo = beam_echo(motion, height, moon, surface, maps, gear, altimeter.cant, FARTHEST * altimeter.maximum_range)
         chances = random.draw(key, tick, random.DETECTION)
         chance = float(0.0)
         if echo.met:

@@ -105,12 +105,14 @@ class Surface:
     turn_y: float  # sine of it
     shift_x: float  # [m] of the map
     shift_y: float  # [m]
-    clearing: float  # [1/m^2] inverse square of the radius within which the map fades out
+    fine_shift_x: float  # [m] the same less whole periods of the fine map, which float32 then knows to 0.1 mm
+    fine_shift_y: float  # [m]
+    level: float  # [m] of the map at the pad
     step_height: float  # [m]; 0 for no step
     step_distance: float  # [m]
     per_step: float  # [1/m] inverse of its width
     top: float  # [m] a height that the ground never exceeds
-    steepest: float  # a gradient that the ground never exceeds
+    steepest: float  # a gradient that the smooth ground never exceeds
 
 
 @wp.struct

@@ -23,9 +23,9 @@ from lunar_env.fault_effects import (
     thrust_factor,
 )
 from lunar_env.ground import fly_to_ground, height_above_ground, may_touch
-from lunar_env.navigation import drift
+from lunar_env.navigation import drift, misoriented
 from lunar_env.observation import CORE
-from lunar_env.onset import struck
+from lunar_env.onset import passed, struck
 from lunar_env.respawn import look, respawn
 from lunar_env.sensors import measure, newer_reading, transport
 from lunar_env.state import Belief, Episode, Lander, Motion
@@ -55,8 +55,9 @@ def command(
     """The action through steering and actuators: what acts on the lander during this tick."""
     acting = lander.episode.acting
     motion = lander.motion
-    if lander.belief.attitude_error[3] != 1.0:
-        motion.attitude = lander.belief.attitude_error * motion.attitude  # steering knows no better
+    if misoriented(lander.belief):  # steering knows no better
+        motion.attitude = lander.belief.attitude_error * motion.attitude
+        motion.rates = motion.rates + wp.vec3(0.0, lander.belief.rate_error, 0.0)
     if acting & ENGINE != 0:
         world.attitude.rate_limit = rate_limit_left(world.attitude.rate_limit, tables.faults, row, acting)
     throttle, torque = steer(
@@ -68,8 +69,9 @@ def command(
         forcing = hindered(forcing, lander.motion, tables.faults, row, acting)
     if lander.episode.contact_tick >= 0:
         # Contact went unnoticed: the engine burns on as it was, then it is cut.
-        held = float(lander.episode.tick - lander.episode.contact_tick) * settings.seconds
-        forcing.throttle = wp.where(held < tables.faults[row].missed_touchdown.hold, lander.motion.throttle, 0.0)
+        held = lander.episode.tick - lander.episode.contact_tick
+        noticed = passed(held, tables.faults[row].missed_touchdown.hold, settings.seconds)
+        forcing.throttle = wp.where(noticed, 0.0, lander.motion.throttle)
     return forcing
 
 
@@ -147,7 +149,7 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
     while number > lander.reading.sample_number:
         arriving = tables.delay_line[number % settings.slots, row]
         if arriving.delivery <= tick:
-            stays = frozen(key, number, tables.faults, row, acting)
+            stays = frozen(key, number, tables.faults, row, acting) and lander.record.first_valid_altitude >= 0.0
             lander.reading = newer_reading(lander.reading, arriving, number, stays)
             if arriving.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
                 lander.record.first_valid_altitude = height
@@ -226,10 +228,9 @@ def goes_unnoticed(tables: Tables, row: int, episode: Episode, seconds: float) -
     """Missed touchdown: whether the engine burns on through this contact."""
     if not acts(episode.acting, MISSED_TOUCHDOWN) or tables.faults[row].missed_touchdown.hold <= 0.0:
         return False
-    held = float(0.0)
-    if episode.contact_tick >= 0:
-        held = float(episode.tick - episode.contact_tick) * seconds
-    return held < tables.faults[row].missed_touchdown.hold
+    if episode.contact_tick < 0:
+        return True
+    return not passed(episode.tick - episode.contact_tick, tables.faults[row].missed_touchdown.hold, seconds)
 
 
 @wp.func
@@ -247,7 +248,7 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
     )
     lander.record.height = height
     acting = lander.episode.acting
-    if acting & INERTIAL != 0 or lander.belief.attitude_error[3] != 1.0:
+    if acting & INERTIAL != 0 or misoriented(lander.belief):
         lander.belief = mislead(tables, row, lander.belief, lander.motion, world, acting, settings.seconds)
     if lander.episode.pending != 0:
         up = up_at(lander.motion.position, world.moon.radius)

@@ -5,7 +5,7 @@ Its parts, each of which may be absent:
 - an inclined plane that levels off away from the pad, so that the slope at the pad is the number the scenario says;
 - rolling relief that fades out towards the pad;
 - a map of heights: procedural mare or highland (relief.py), or an elevation model from a file (elevation.py), turned
-  and shifted by drawn numbers so that every episode meets other ground, and cleared around the pad;
+  and shifted by drawn numbers so that every episode meets other ground, and lowered so that the pad lies at zero;
 - a named step across the approach: a crater rim.
 """
 
@@ -39,7 +39,6 @@ class Terrain:
     turn: Number = number(0.0, "rad", "of the map about the pad", low=-7.0, high=7.0)
     shift_x: Number = number(0.0, "m", "of the map along its first axis", low=-1e6, high=1e6)
     shift_y: Number = number(0.0, "m", "of the map along its second axis", low=-1e6, high=1e6)
-    clearing: Number = number(20.0, "m", "radius around the pad within which the map fades out", low=0.1, high=1e6)
     step_height: Number = number(
         0.0, "m", "of the ground uprange of the rim, above the pad's level", low=-1e4, high=1e4
     )
@@ -51,17 +50,23 @@ class Terrain:
 TerrainDrawn = mirrored(Terrain)
 
 
+BLOCK = wp.constant(4)  # nodes along each side of a block of the cone tables
+
+
 @wp.struct
 class Maps:
     """The maps of a batch: a coarse one, and a fine one on top of it."""
 
     coarse: wp.array2d(dtype=float)  # [m]
     fine: wp.array2d(dtype=float)  # [m]
+    coarse_cones: wp.array2d(dtype=float)  # by blocks of nodes, see ``steepest_seen``
+    fine_cones: wp.array2d(dtype=float)
     per_coarse: float  # [1/m] nodes per metre
     per_fine: float  # [1/m]
     levels: int  # 0 for none, 1 for the coarse one alone, 2
-    periodic: int  # 1 if the maps repeat; 0 if the pad is in the middle and the rim goes on outside
+    periodic: int  # 1 if the maps repeat; 0 if the pad is in the middle and the edge goes on outside
     top: float  # [m] a height that their sum never exceeds
+    fine_span: float  # [m] between the highest and the lowest of the fine map
     steepest: float  # a gradient that their sum never exceeds
 
 
@@ -81,23 +86,30 @@ def surface_of(terrain: TerrainDrawn, maps: Maps) -> Surface:
     # out towards the pad as 1 - 1 / (1 + r^2/L^2) adds at most 0.65 of its height over L to its own gradient.
     surface.top = 0.5 * rise * terrain.levelling + terrain.relief
     surface.steepest = rise + terrain.relief * (surface.wave + 0.65 / terrain.levelling)
-    if maps.levels > 0:
-        surface.roughness = terrain.roughness
-        surface.turn_x = wp.cos(terrain.turn)
-        surface.turn_y = wp.sin(terrain.turn)
-        surface.shift_x = terrain.shift_x
-        surface.shift_y = terrain.shift_y
-        surface.clearing = 1.0 / (terrain.clearing * terrain.clearing)
-        surface.top = surface.top + terrain.roughness * maps.top
-        steepest = maps.steepest + 0.65 * maps.top / terrain.clearing
-        surface.steepest = surface.steepest + terrain.roughness * steepest
     if terrain.step_height != 0.0:
         surface.step_height = terrain.step_height
         surface.step_distance = terrain.step_distance
         surface.per_step = 1.0 / terrain.step_width
         surface.top = surface.top + wp.max(terrain.step_height, 0.0)
-        surface.steepest = surface.steepest + 1.5 * wp.abs(terrain.step_height) * surface.per_step
+    if maps.levels > 0 and terrain.roughness > 0.0:
+        surface.roughness = terrain.roughness
+        surface.turn_x = wp.cos(terrain.turn)
+        surface.turn_y = wp.sin(terrain.turn)
+        surface.shift_x = terrain.shift_x
+        surface.shift_y = terrain.shift_y
+        period = float(maps.fine.shape[0]) / maps.per_fine
+        surface.fine_shift_x = terrain.shift_x - wp.floor(terrain.shift_x / period) * period
+        surface.fine_shift_y = terrain.shift_y - wp.floor(terrain.shift_y / period) * period
+        surface.level = map_shape(0.0, 0.0, surface, maps)[0]
+        surface.top = surface.top + terrain.roughness * maps.top - surface.level
     return surface
+
+
+@wp.func
+def greatest_slope(surface: Surface, maps: Maps) -> float:
+    """A gradient that the ground never exceeds."""
+    step = 1.5 * wp.abs(surface.step_height) * surface.per_step
+    return surface.roughness * maps.steepest + surface.steepest + step
 
 
 @wp.func
@@ -123,32 +135,87 @@ def on_map(heights: wp.array2d(dtype=float), u: float, v: float, periodic: int) 
 
 
 @wp.func
+def turned(x: float, y: float, surface: Surface) -> wp.vec2:
+    """A point of the site in the axes of the map, from the pad."""
+    return wp.vec2(surface.turn_x * x + surface.turn_y * y, surface.turn_x * y - surface.turn_y * x)
+
+
+@wp.func
+def on_coarse(at: wp.vec2, surface: Surface, maps: Maps) -> wp.vec2:
+    """Coordinates on the coarse map in nodes."""
+    u = (at[0] + surface.shift_x) * maps.per_coarse
+    v = (at[1] + surface.shift_y) * maps.per_coarse
+    if maps.periodic == 0:  # the pad is in the middle
+        u = u + 0.5 * float(maps.coarse.shape[0] - 1)
+        v = v + 0.5 * float(maps.coarse.shape[1] - 1)
+    return wp.vec2(u, v)
+
+
+@wp.func
+def on_fine(at: wp.vec2, surface: Surface, maps: Maps) -> wp.vec2:
+    """Coordinates on the fine map in nodes."""
+    return wp.vec2(at[0] + surface.fine_shift_x, at[1] + surface.fine_shift_y) * maps.per_fine
+
+
+@wp.func
 def map_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
-    """Height [m] of the map at (x, y) and its gradient along x and y, faded out at the pad."""
-    u = surface.turn_x * x + surface.turn_y * y + surface.shift_x
-    v = surface.turn_x * y - surface.turn_y * x + surface.shift_y
-    start_u = float(0.0)
-    start_v = float(0.0)
-    if maps.periodic == 0:
-        start_u = 0.5 * float(maps.coarse.shape[0] - 1)
-        start_v = 0.5 * float(maps.coarse.shape[1] - 1)
-    seen = on_map(maps.coarse, u * maps.per_coarse + start_u, v * maps.per_coarse + start_v, maps.periodic)
+    """Height [m] of the map at (x, y) above the pad, and its gradient along x and y."""
+    at = turned(x, y, surface)
+    node = on_coarse(at, surface, maps)
+    seen = on_map(maps.coarse, node[0], node[1], maps.periodic)
     height = seen[0]
     along_u = seen[1] * maps.per_coarse
     along_v = seen[2] * maps.per_coarse
     if maps.levels == 2:
-        seen = on_map(maps.fine, u * maps.per_fine, v * maps.per_fine, 1)
+        node = on_fine(at, surface, maps)
+        seen = on_map(maps.fine, node[0], node[1], 1)
         height = height + seen[0]
         along_u = along_u + seen[1] * maps.per_fine
         along_v = along_v + seen[2] * maps.per_fine
-    near = 1.0 / (1.0 + (x * x + y * y) * surface.clearing)
-    fade = 2.0 * near * near * surface.clearing * height  # d (1 - near) / dx = 2 near^2 x / L^2
-    full = 1.0 - near
-    return surface.roughness * wp.vec3(
-        full * height,
-        full * (surface.turn_x * along_u - surface.turn_y * along_v) + fade * x,
-        full * (surface.turn_y * along_u + surface.turn_x * along_v) + fade * y,
+    return wp.vec3(
+        surface.roughness * height - surface.level,
+        surface.roughness * (surface.turn_x * along_u - surface.turn_y * along_v),
+        surface.roughness * (surface.turn_y * along_u + surface.turn_x * along_v),
     )
+
+
+@wp.func
+def cone_at(cones: wp.array2d(dtype=float), u: float, v: float, periodic: int) -> float:
+    """The entry of a table of blocks at (u, v) in units of blocks."""
+    i = int(wp.floor(u))
+    j = int(wp.floor(v))
+    if periodic == 1:
+        return cones[i & (cones.shape[0] - 1), j & (cones.shape[1] - 1)]
+    return cones[wp.clamp(i, 0, cones.shape[0] - 1), wp.clamp(j, 0, cones.shape[1] - 1)]
+
+
+@wp.func
+def steepest_seen(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec2:
+    """The steepest slopes from the ground at (x, y) up to other ground, the named step's aside: coarse and fine map's.
+
+    Nothing rises above a cone of their sum that stands on the point (cone step mapping, Dummer 2006).
+    """
+    coarse = surface.steepest
+    fine = float(0.0)
+    if surface.roughness > 0.0:
+        at = turned(x, y, surface)
+        per_block = 1.0 / float(BLOCK)
+        block = on_coarse(at, surface, maps) * per_block
+        coarse = coarse + surface.roughness * cone_at(maps.coarse_cones, block[0], block[1], maps.periodic)
+        if maps.levels == 2:
+            block = on_fine(at, surface, maps) * per_block
+            fine = surface.roughness * cone_at(maps.fine_cones, block[0], block[1], 1)
+    return wp.vec2(coarse, fine)
+
+
+@wp.func
+def nearby_on_map(maps: Maps) -> float:
+    """Horizontal distance [m] within which ``steepest_seen`` bounds the gradient itself: three nodes, see ``cones``."""
+    if maps.levels == 2:
+        return 3.0 / maps.per_fine
+    if maps.levels == 1:
+        return 3.0 / maps.per_coarse
+    return 1.0e9
 
 
 @wp.func
@@ -156,6 +223,14 @@ def step_shape(x: float, surface: Surface) -> wp.vec3:
     """Height [m] of the named step at x and its gradient: s^2 (3 - 2 s) from the pad's level up to the rim's."""
     s = wp.clamp(0.5 - (x + surface.step_distance) * surface.per_step, 0.0, 1.0)
     return surface.step_height * wp.vec3(s * s * (3.0 - 2.0 * s), -6.0 * s * (1.0 - s) * surface.per_step, 0.0)
+
+
+@wp.func
+def off_step(x: float, surface: Surface) -> float:
+    """Horizontal distance [m] from x to where the named step can rise; 0 on it."""
+    if surface.step_height == 0.0:
+        return 1.0e9
+    return wp.max(wp.abs(x + surface.step_distance) * surface.per_step - 0.5, 0.0) / surface.per_step
 
 
 @wp.func
@@ -188,11 +263,15 @@ def ground_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
     near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
     fade = -2.0 * near * near * surface.levelling  # d near / dx = fade x
     plane = surface.rise_x * x + surface.rise_y * y
-    along_x = surface.wave * x + surface.phase_x
-    along_y = surface.wave * y + surface.phase_y
-    rolling = surface.relief * wp.sin(along_x) * wp.sin(along_y)
-    rolling_x = surface.relief * surface.wave * wp.cos(along_x) * wp.sin(along_y)
-    rolling_y = surface.relief * surface.wave * wp.sin(along_x) * wp.cos(along_y)
+    rolling = float(0.0)
+    rolling_x = float(0.0)
+    rolling_y = float(0.0)
+    if surface.relief > 0.0:
+        along_x = surface.wave * x + surface.phase_x
+        along_y = surface.wave * y + surface.phase_y
+        rolling = surface.relief * wp.sin(along_x) * wp.sin(along_y)
+        rolling_x = surface.relief * surface.wave * wp.cos(along_x) * wp.sin(along_y)
+        rolling_y = surface.relief * surface.wave * wp.sin(along_x) * wp.cos(along_y)
     change = fade * (plane - rolling)
     shape = wp.vec3(
         near * plane + (1.0 - near) * rolling,
