@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from lunar_env import load_scenario, scenarios
+from lunar_env.faults import KINDS, NAMES, Fault, magnitude_of
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
 
@@ -88,7 +89,39 @@ def shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
 
 
-PAGES = {"observations.md": observations, "scenarios.md": numbers}
+def faults() -> str:
+    """Every fault: what it is, where it happened, its numbers."""
+    rows = []
+    for code, name in enumerate(NAMES):
+        kind = KINDS[name]
+        own = dataclasses.fields(kind)[len(dataclasses.fields(Fault)) :]
+        numbers = "<br>".join(f"`{item.name}` [{item.metadata['unit']}] {item.metadata['meaning']}" for item in own)
+        told = [
+            ", ".join(f"`{key}` {shown(value)}" for key, value in part.items()) for part in (kind.replay, kind.training)
+        ]
+        mode = str(kind.mode) if kind.mode else "-"
+        rows.append(
+            f"| {code} | `{name}` | {mode} | {(kind.__doc__ or '').strip()} | {kind.missions} | {numbers} "
+            f"| `{magnitude_of(name)}`, {kind.neutral:g} | {replay or '-'} | {training} |"
+        )
+    table = "\n".join(rows)
+    return f"""{WRITTEN}
+# Faults
+
+What went wrong on real missions, by name. `load_scenario("resilience", **with_fault("dust", height=20.0))` gives every
+episode a fault; `KINDS["dust"].training` are ranges for training, `.replay` the numbers of the mission. All faults
+share `probability`, `onset` [s], `below` [m above the ground] and `duration` [s]: a fault begins at the first tick that
+is late enough and low enough, and acts for its duration. The code is its bit in `info["acting_faults"]`; the mode is its number
+in the list that the project follows. At the neutral value of its magnitude a fault changes nothing, bit for bit.
+Marks: [V] primary source, [V2] secondary, [R] recalled, [P] proposed by this project, as all training ranges are.
+
+| code | name | mode | what happens | where | its own numbers | magnitude, neutral | replay | training |
+|---|---|---|---|---|---|---|---|---|
+{table}
+"""
+
+
+PAGES = {"observations.md": observations, "scenarios.md": numbers, "faults.md": faults}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

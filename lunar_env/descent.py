@@ -101,14 +101,7 @@ class Descent:
         self._mask = zeros(n, dtype=torch.uint8)
         self._drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(self.scenario).items()}
 
-        self.possible_faults = possible_faults(self.scenario)
-        self._codes = [NAMES.index(name) for name in self.possible_faults]
-        paths = [leaf.path for leaf in leaves(self.scenario)]
-        labels = {name: [f"faults.{fault}.{name}" for fault in self.possible_faults] for name in ("onset",)}
-        labels["magnitude"] = [f"faults.{fault}.{magnitude_of(fault)}" for fault in self.possible_faults]
-        self._fault_columns = [[paths.index(path) for path in labels[name]] for name in ("onset", "magnitude")]
-        ends = torch.stack([self._drawing["lows"], self._drawing["highs"]]).abs().amax(dim=0)
-        self._fault_scales = ends[self._fault_columns[1]].clamp(min=1e-6)
+        self._label_faults()
 
         tables = Tables()
         terrain = self.scenario.terrain
@@ -129,6 +122,18 @@ class Descent:
         tables.outcome = wp.from_torch(self.outcomes)
         tables.ended = structs(self._ended, Record)
         self._tables = tables
+
+    def _label_faults(self) -> None:
+        """Where the labels of the possible faults stand in the state."""
+        self.possible_faults = possible_faults(self.scenario)
+        paths = [leaf.path for leaf in leaves(self.scenario)]
+        onsets = [paths.index(f"faults.{name}.onset") for name in self.possible_faults]
+        magnitudes = [paths.index(f"faults.{name}.{magnitude_of(name)}") for name in self.possible_faults]
+        self._onsets, self._magnitudes = (torch.tensor(c, device=self.device).long() for c in (onsets, magnitudes))
+        codes = [NAMES.index(name) for name in self.possible_faults]
+        self._codes = torch.tensor(codes, dtype=torch.int32, device=self.device)
+        ends = torch.stack([self._drawing["lows"], self._drawing["highs"]]).abs().amax(dim=0)
+        self._fault_scales = ends[self._magnitudes].clamp(min=1e-6)
 
     def _record(self, threads: int | None) -> list[Any]:
         """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
@@ -252,9 +257,10 @@ class Descent:
         ``present`` and ``acting``, (N, F) bool; ``onset`` [s] and ``magnitude`` (N, F), each in its own unit, zero
         where the fault is not present.
         """
-        codes = torch.tensor(self._codes, dtype=torch.int32, device=self.device)
-        present, acting = (self.state["episode." + name][:, None] >> codes & 1 == 1 for name in ("faults", "acting"))
-        onset, magnitude = (self.state.drawn[:, columns] * present for columns in self._fault_columns)
+        present, acting = (
+            self.state["episode." + name][:, None] >> self._codes & 1 == 1 for name in ("faults", "acting")
+        )
+        onset, magnitude = (self.state.drawn[:, columns] * present for columns in (self._onsets, self._magnitudes))
         return {"present": present, "acting": acting, "onset": onset, "magnitude": magnitude}
 
     def privileged(self) -> torch.Tensor:

@@ -74,7 +74,9 @@ class DetectionLoss(Fault):
     training: ClassVar = {"reach": Range(0.0, 0.7), "slowness": Range(0.0, 0.02)}
 
     reach: Number = number(0.7, "-", "share of the detection range that is lost", low=0.0, high=0.999)
-    slowness: Number = number(0.0, "s/m", "more loss exp(-|v| s) with closing speed [P: 1/(50 m/s)]", low=0.0, high=1.0)
+    slowness: Number = number(
+        0.0, "s/m", "more loss with closing speed v, exp(-v s) [P: 1/(50 m/s)]", low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True)

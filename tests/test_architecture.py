@@ -151,7 +151,7 @@ def test_only_core_packages_are_imported_at_the_top(path: Path) -> None:
 
 def test_the_package_imports_without_any_extra() -> None:
     extras = ["stable_baselines3", "sb3_contrib", "tensorboard", "pydantic", "tyro", "safetensors", "scipy"]
-    extras += ["tqdm", "rich", "matplotlib", "pygame", "moviepy", "imageio_ffmpeg", "envpool", "Box2D"]
+    extras += ["tqdm", "rich", "matplotlib", "pygame", "moviepy", "imageio_ffmpeg", "envpool", "Box2D", "tifffile"]
     hidden = f"import sys; sys.modules.update(dict.fromkeys({extras})); import lunar_env"
     done = subprocess.run([sys.executable, "-c", hidden], cwd=PACKAGE.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
