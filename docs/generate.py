@@ -96,9 +96,9 @@ def faults() -> str:
         kind = KINDS[name]
         own = dataclasses.fields(kind)[len(dataclasses.fields(Fault)) :]
         numbers = "<br>".join(f"`{item.name}` [{item.metadata['unit']}] {item.metadata['meaning']}" for item in own)
-        told = [
+        replay, training = (
             ", ".join(f"`{key}` {shown(value)}" for key, value in part.items()) for part in (kind.replay, kind.training)
-        ]
+        )
         mode = str(kind.mode) if kind.mode else "-"
         rows.append(
             f"| {code} | `{name}` | {mode} | {(kind.__doc__ or '').strip()} | {kind.missions} | {numbers} "
@@ -111,9 +111,9 @@ def faults() -> str:
 What went wrong on real missions, by name. `load_scenario("resilience", **with_fault("dust", height=20.0))` gives every
 episode a fault; `KINDS["dust"].training` are ranges for training, `.replay` the numbers of the mission. All faults
 share `probability`, `onset` [s], `below` [m above the ground] and `duration` [s]: a fault begins at the first tick that
-is late enough and low enough, and acts for its duration. The code is its bit in `info["acting_faults"]`; the mode is its number
-in the list that the project follows. At the neutral value of its magnitude a fault changes nothing, bit for bit.
-Marks: [V] primary source, [V2] secondary, [R] recalled, [P] proposed by this project, as all training ranges are.
+is late enough and low enough, and acts for its duration. The code is its bit in `info["acting_faults"]`; the mode is
+its number in the list that the project follows. At the neutral value of its magnitude a fault changes nothing, bit for
+bit. Marks: [V] primary source, [V2] secondary, [R] recalled, [P] proposed by this project, as all training ranges are.
 
 | code | name | mode | what happens | where | its own numbers | magnitude, neutral | replay | training |
 |---|---|---|---|---|---|---|---|---|
