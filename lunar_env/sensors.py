@@ -42,7 +42,7 @@ BEAM_STEPS = wp.constant(10)  # Newton steps from vehicle to ground at most; two
 BEAM_TOLERANCE = wp.constant(0.02)  # [m] of the last step, each of which leaves a few per cent of its error
 ROUGH_STEPS = wp.constant(400)  # grazing a slope takes many, anything else about ten
 FARTHEST = wp.constant(2.0)  # times the maximum range: no return comes from there
-ROUGH_TOLERANCE = wp.constant(0.002)  # [m] of height, before the last correction
+ROUGH_TOLERANCE = wp.constant(0.01)  # [m] of height, before the last correction
 
 
 @dataclass(frozen=True)
