@@ -81,21 +81,18 @@ def fly_tick(tables: Tables, row: int, lander: Lander, world: WorldDrawn, forcin
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
     flown = float(0.0)
-    near_ground = may_touch(lander.motion, forcing, settings.seconds, tables.surfaces[row], tables.maps, world.gear)
+    surface = tables.surfaces[row]
+    near_ground = may_touch(lander.motion, forcing, settings.seconds, surface, tables.maps, world.gear)
     for _ in range(settings.substeps):
         if not touched:
             motion, fed = feed(lander.motion, forcing, duration)
             after, rest = substep(motion, lander.rest, fed, duration)
             fraction = float(1.0)
             if near_ground:
-                if (
-                    height_above_ground(
-                        after.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
-                    )
-                    <= 0.0
-                ):
+                height = height_above_ground(after.position, world.moon.radius, surface, tables.maps, world.gear)
+                if height <= 0.0:
                     after, fraction = fly_to_ground(
-                        motion, lander.rest, after, fed, duration, tables.surfaces[row], tables.maps, world.gear
+                        motion, lander.rest, after, fed, duration, surface, tables.maps, world.gear
                     )
                     touched = True
             after.propellant = wp.max(after.propellant, 0.0)
