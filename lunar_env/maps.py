@@ -1,6 +1,7 @@
 """The maps of a batch on its device: what terrain.py reads, from what the scenario names."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ def load_maps(name: str, seed: int, spacing: float, device: torch.device) -> tup
         fine, coarse = ground_maps(name, seed)
         levels = 2
     elif name != "none":
+        if not Path(name).suffix:
+            known = ", ".join(["none", *KINDS])
+            raise ValueError(f"terrain.map must be one of {known}, or the path of an elevation model, got {name!r}")
         coarse = load_elevation(name, spacing or None)
         levels = 1
     periodic = levels == 2

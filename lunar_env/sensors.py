@@ -204,12 +204,13 @@ def beam_echo(
         normal = up
         if rough(surface):
             distance, normal = rough_distance(origin, beam, sink, up, above, farthest, moon.radius, surface, maps)
+            echo.met = distance < farthest
         else:
             distance, normal = smooth_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
         echo.range = distance
         echo.incidence = wp.max(-wp.dot(beam, wp.normalize(normal)), 0.0)
         echo.closing = wp.dot(motion.velocity, beam)
-        echo.met = distance >= 0.0 and distance < farthest
+        echo.met = echo.met and distance >= 0.0
     return echo
 
 

@@ -49,7 +49,6 @@ class Terrain:
 
 TerrainDrawn = mirrored(Terrain)
 
-
 BLOCK = wp.constant(4)  # nodes along each side of a block of the cone tables
 
 

@@ -244,6 +244,11 @@ def test_an_elevation_model_with_a_hole_is_refused(tmp_path) -> None:
         Descent(load_scenario("vertical", **{"terrain.map": str(path), "terrain.map_spacing": 10.0}), 1)
 
 
+def test_an_unknown_map_is_an_error_that_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"terrain\.map must be one of none, mare, highland, .* got 'maree'"):
+        Descent(load_scenario("vertical", **{"terrain.map": "maree"}), 1)
+
+
 def test_maps_are_made_once_and_shared() -> None:
     first, again = (load_maps("mare", 0, 0.0, torch.device("cpu"))[1] for _ in range(2))
     assert all(a is b for a, b in zip(first, again, strict=True))
