@@ -4,9 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from lunar_env import load_scenario, scenarios
+from lunar_env.devices import INERTIAL_UNITS, RANGE_FINDERS, InertialUnit
 from lunar_env.faults import KINDS, NAMES, Fault, magnitude_of
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
+from lunar_env.sensors import RangeFinder
 
 HERE = Path(__file__).parent
 WRITTEN = "<!-- Written by `python docs/generate.py`; change the code, not this page. -->\n"
@@ -40,46 +42,106 @@ Scales that follow from the scenario differ; the names and their order do not.
 
 
 def numbers() -> str:
-    """Every number of every preset, with unit and meaning."""
-    presets = [load_scenario(name) for name in scenarios()]
-    head = "| number | unit | " + " | ".join(f"`{preset.name}`" for preset in presets) + " | meaning |\n"
-    lines = [head + "|---" * (len(presets) + 3) + "|"]
-    for path, item in fields_of(presets[0]):
-        values = " | ".join(shown(lookup(preset, path)) for preset in presets)
-        lines.append(f"| `{path}` | {item.metadata['unit']} | {values} | {item.metadata['meaning']} |")
-    summaries = "\n".join(f"- `{preset.name}`: {preset.summary}" for preset in presets)
+    """Every number of a scenario with its default, unit and meaning, and what each preset makes of it."""
+    plain = Scenario()
+    rows = "\n".join(
+        f"| `{path}` | {item.metadata.get('unit', '')} | {shown(value)} | {item.metadata['meaning']} |"
+        for path, item, value in fields_of(plain)
+    )
+    presets = "\n\n".join(preset_section(load_scenario(name), plain) for name in scenarios())
     return f"""{WRITTEN}
 # Scenarios
-
-{summaries}
 
 A number is fixed; two numbers in brackets are the ends of a range, drawn anew for every episode (log: uniform in the
 logarithm). Any of them can be changed: `load_scenario("resilience", **{{"altimeter.delay": 0.3}})`.
 Marks: [V] primary source, [V2] secondary source, [R] recalled, [C] computed, [P] proposed by this project. A preset's
 own sources and marks stand beside its numbers in `lunar_env/missions/`.
 
-{chr(10).join(lines)}
+## Presets
+
+Each with the numbers in which it differs from the defaults below.
+
+{presets}
+
+## Numbers and defaults
+
+A range finder's numbers go by its name, as `altimeter.delay`; docs/sensors.md lists real ones.
+
+| number | unit | default | meaning |
+|---|---|---|---|
+{rows}
 """
 
 
-def fields_of(part: object, path: str = "") -> list[tuple[str, dataclasses.Field]]:
-    """All numbers and settings below a part, with their paths."""
+def preset_section(preset: Scenario, plain: Scenario) -> str:
+    """One preset: its sentence, and the numbers that are its own."""
+    defaults = {path: value for path, _, value in fields_of(plain)}
+    known = {finder: name for name, finder in RANGE_FINDERS.items()}
+    devices = {finder.name: known[finder] for finder in preset.sensors if finder in known}
+    own = [
+        f"`{path}` {shown(value)}"
+        for path, _, value in fields_of(preset)
+        if path.split(".")[0] not in devices and defaults.get(path) != value
+    ]
+    sensors = ", ".join(f"`{name}` is `{device}`" for name, device in devices.items())
+    return f"### `{preset.name}`\n\n{preset.summary}.\n\n" + "; ".join([*([sensors] if sensors else []), *own]) + "."
+
+
+def fields_of(part: object, path: str = "") -> list[tuple[str, dataclasses.Field, object]]:
+    """All numbers and settings below a part, with their paths and values."""
     found = []
     for item in dataclasses.fields(part):  # type: ignore[arg-type]
-        where = f"{path}.{item.name}" if path else item.name
+        where, value = f"{path}.{item.name}" if path else item.name, getattr(part, item.name)
         if dataclasses.is_dataclass(item.type):
-            found += fields_of(getattr(part, item.name), where)
+            found += fields_of(value, where)
+        elif "parts" in item.metadata:
+            found += [number for one in value for number in fields_of(one, one.name)]
         elif item.name not in ("name", "summary"):
-            found.append((where, item))
+            found.append((where, item, value))
     return found
 
 
-def lookup(scenario: Scenario, path: str) -> object:
-    """The value at a dotted path."""
-    value: object = scenario
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
+def sensors() -> str:
+    """Every device with its data sheet."""
+    finders = "\n\n".join(
+        f"### `{name}`\n\n" + "; ".join(f"`{path}` {shown(value)}" for path, value in differing(finder)) + "."
+        for name, finder in RANGE_FINDERS.items()
+    )
+    sheet = dataclasses.fields(InertialUnit)[1:]
+    head = "| unit | " + " | ".join(f"{item.name} [{item.metadata['unit']}]" for item in sheet) + " | what it is |\n"
+    units = "\n".join(
+        f"| `{name}` | " + " | ".join(f"{getattr(unit, item.name):.3g}" for item in sheet) + f" | {unit.summary} |"
+        for name, unit in INERTIAL_UNITS.items()
+    )
+    return f"""{WRITTEN}
+# Sensors
+
+A scenario lists its range finders:
+`load_scenario("resilience", sensors=["series_1_laser", "navigation_doppler_lidar"])`. The observation has, for each
+beam, range, valid flag and age, and closing speed if the instrument is a Doppler one; a beam of several goes by its
+number, `doppler_lidar_range_2`. Numbers are changed by the sensor's name:
+`{{"doppler_lidar.noise": 0.5}}`. A sensor with `faulty=False` is one that the scenario's altimeter faults spare. An
+inertial unit gives a scenario's navigation: `navigation=STIM300.navigation(altitude_error=Range(-100.0, 100.0))`.
+Sources and marks stand beside the numbers in `lunar_env/devices.py`; what carries none is assumed.
+
+## Range finders
+
+What differs from a perfect laser with a lag; every number's meaning stands in scenarios.md.
+
+{finders}
+
+## Inertial units
+
+{head}{"|---" * (len(sheet) + 2)}|
+{units}
+"""
+
+
+def differing(finder: RangeFinder) -> list[tuple[str, object]]:
+    """The numbers and settings of a device that are not the default ones."""
+    plain = RangeFinder()
+    names = [item.name for item in dataclasses.fields(finder)]
+    return [(name, getattr(finder, name)) for name in names if getattr(finder, name) != getattr(plain, name)]
 
 
 def shown(value: object) -> str:
@@ -121,7 +183,7 @@ bit. Marks: [V] primary source, [V2] secondary, [R] recalled, [P] proposed by th
 """
 
 
-PAGES = {"observations.md": observations, "scenarios.md": numbers, "faults.md": faults}
+PAGES = {"observations.md": observations, "scenarios.md": numbers, "faults.md": faults, "sensors.md": sensors}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():

@@ -16,14 +16,15 @@ from lunar_env.faults import NAMES, FaultsDrawn, magnitude_of
 from lunar_env.lanes import WIDTH
 from lunar_env.maps import load_maps
 from lunar_env.missions import load_scenario
-from lunar_env.quantities import leaves, mirrored
+from lunar_env.quantities import leaves
 from lunar_env.respawn import reset
 from lunar_env.scenario import Scenario, packed, possible_faults
-from lunar_env.state import Lander, Record, Sample, State, Surface, columns, structs, words
+from lunar_env.sensors import Beam, RangeFinderDrawn
+from lunar_env.state import Lander, Reading, Record, Sample, State, Surface, columns, structs, words
 from lunar_env.step import advance
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
-from lunar_env.world import Tables, World, WorldDrawn
+from lunar_env.world import Tables, WorldDrawn
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -80,7 +81,17 @@ class Descent:
         self.action_size = len(self.scenario.action_names)
 
         slots, size = self.scenario.delay_slots, self.observations.size
-        self.state = State(mirrored(World), self.num_envs, slots, size, len(NAMES), self.device)
+        self.state = State(
+            WorldDrawn,
+            RangeFinderDrawn,
+            FaultsDrawn,
+            self.scenario.beams(),
+            self.num_envs,
+            slots,
+            size,
+            len(NAMES),
+            self.device,
+        )
         self._settings = self.scenario.settings(AUTORESET.index(autoreset))
         self._allocate()
         self._launches = self._record(threads)
@@ -107,14 +118,17 @@ class Descent:
         terrain = self.scenario.terrain
         tables.maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
         tables.landers = structs(self.state.lander, Lander)
-        tables.worlds = structs(self.state.drawn, WorldDrawn)
+        tables.worlds = structs(self.state.drawn_once, WorldDrawn)
         tables.surfaces = structs(self.state.surface, Surface)
-        tables.faults = structs(self.state.drawn, FaultsDrawn, words(WorldDrawn))
+        tables.finders = structs(self.state.drawn_finders, RangeFinderDrawn)
+        tables.faults = structs(self.state.drawn_faults, FaultsDrawn)
         tables.numbers = wp.from_torch(self.state.drawn)
+        tables.readings = structs(self.state.reading, Reading)
         tables.delay_line = structs(self.state.delay_line, Sample)
         tables.begun = wp.from_torch(self.state.begun)
-        for name, table in self._drawing.items():
-            setattr(tables, name, wp.from_torch(table))
+        for name in ("lows", "highs", "kinds", "names", "fault_columns"):
+            setattr(tables, name, wp.from_torch(self._drawing[name]))
+        tables.beams = structs(self._drawing["beams"], Beam)
         tables.actions = wp.from_torch(self.actions)
         tables.observation = wp.from_torch(self.state.observation)
         tables.final_observation = wp.from_torch(self._final)

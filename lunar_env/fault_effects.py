@@ -7,10 +7,9 @@ without faults pays for a comparison. Every effect leaves its numbers alone, bit
 import warp as wp
 
 from lunar_env import random
-from lunar_env.dynamics import Forcing, thrust_axis
+from lunar_env.dynamics import Forcing
 from lunar_env.faults import NAMES, FaultsDrawn
-from lunar_env.navigation import misoriented
-from lunar_env.state import Belief, Motion
+from lunar_env.state import Motion
 
 wp.set_module_options({"enable_backward": False})
 
@@ -83,39 +82,22 @@ def hindered(forcing: Forcing, motion: Motion, faults: wp.array(dtype=FaultsDraw
 
 
 @wp.func
-def misled(
-    belief: Belief,
-    motion: Motion,
-    specific_force: float,
-    faults: wp.array(dtype=FaultsDrawn),
-    row: int,
-    acting: int,
-    duration: float,
-) -> Belief:
-    """The belief after a tick in which accelerometers or gyros lied. ``specific_force`` [m/s^2] is along the thrust.
-
-    A gyro error d (body axes) turns the believed attitude s q by s' = s exp(q d q* dt); the believed acceleration is
-    then that of the turned axis.
-    """
-    axis = thrust_axis(motion.attitude)
+def rate_error_of(faults: wp.array(dtype=FaultsDrawn), row: int, acting: int) -> wp.vec3:
+    """Gyro saturation: error of the measured rates [rad/s], body axes."""
     if acts(acting, GYRO_SATURATION):
-        belief.rate_error = faults[row].gyro_saturation.rate
-        half = 0.5 * belief.rate_error * duration
-        turn = wp.quat(0.0, wp.sin(half), 0.0, wp.cos(half))
-        site_turn = motion.attitude * turn * wp.quat_inverse(motion.attitude)
-        belief.attitude_error = wp.normalize(belief.attitude_error * site_turn)
-    else:
-        belief.rate_error = 0.0
-    felt = axis
-    if misoriented(belief):
-        felt = wp.quat_rotate(belief.attitude_error, axis)
+        return wp.vec3(0.0, faults[row].gyro_saturation.rate, 0.0)
+    return wp.vec3(0.0, 0.0, 0.0)
+
+
+@wp.func
+def share_measured(faults: wp.array(dtype=FaultsDrawn), row: int, acting: int) -> float:
+    """Dead accelerometer: the share of the specific force that is measured."""
     if acts(acting, DEAD_ACCELEROMETER):
-        felt = felt * (1.0 - faults[row].dead_accelerometer.loss)
-    belief.velocity_error = belief.velocity_error + (felt - axis) * (specific_force * duration)
-    return belief
+        return 1.0 - faults[row].dead_accelerometer.loss
+    return 1.0
 
 
-# --- the altimeter ---------------------------------------------------------------------------------
+# --- range finders ---------------------------------------------------------------------------------
 
 
 @wp.func

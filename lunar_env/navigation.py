@@ -2,14 +2,15 @@
 
 The belief starts with an error and drifts by the accelerometers' bias and random walk. A belief that is too high also
 computes too little gravity, so a vertical error feeds itself (time constant sqrt(R/2g), 12 minutes on the Moon).
-Attitude is taken as known: star trackers leave an error whose effect is far below the ones modelled.
+The gyros' bias and random walk turn the believed attitude away, and with it the thrust that the accelerometers feel.
+Accelerometer biases are drawn along the site's axes, which an upright lander shares.
 """
 
 from dataclasses import dataclass
 
 import warp as wp
 
-from lunar_env.dynamics import MoonDrawn, up_at
+from lunar_env.dynamics import MoonDrawn, thrust_axis, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Belief, Motion
 
@@ -20,7 +21,7 @@ wp.set_module_options({"enable_backward": False})
 class Navigation:
     """Errors of the inertial solution: belief minus truth at the start, and what the instrument adds.
 
-    Instrument-grade residuals after calibration; STIM300 class is 0.05 mg and 0.06 m/s/sqrt(h) [V2: NAVT].
+    Real inertial units stand in devices.py.
     """
 
     altitude_error: Number = number(0.0, "m", "belief minus truth at the start", low=-1e5, high=1e5)
@@ -33,9 +34,23 @@ class Navigation:
     bias_y: Number = number(0.0, "m/s^2", "accelerometer bias along site y", low=-1.0, high=1.0)
     bias_z: Number = number(0.0, "m/s^2", "accelerometer bias along site z", low=-1.0, high=1.0)
     random_walk: Number = number(0.0, "m/s/sqrt(s)", "velocity random walk, each axis", low=0.0, high=1.0)
+    scale_error: Number = number(
+        0.0, "-", "measured thrust acceleration over the true one, minus one", low=-0.5, high=0.5
+    )
+    gyro_bias_x: Number = number(0.0, "rad/s", "about body x", low=-1.0, high=1.0)
+    gyro_bias_y: Number = number(0.0, "rad/s", "about body y", low=-1.0, high=1.0)
+    gyro_bias_z: Number = number(0.0, "rad/s", "about body z", low=-1.0, high=1.0)
+    angle_random_walk: Number = number(0.0, "rad/sqrt(s)", "each axis", low=0.0, high=1.0)
 
 
 NavigationDrawn = mirrored(Navigation)
+
+
+@wp.func
+def instrument_misleads(navigation: NavigationDrawn) -> bool:
+    """Whether the unit's gyros or its accelerometers' scale are anything but perfect."""
+    turns = wp.abs(navigation.gyro_bias_x) + wp.abs(navigation.gyro_bias_y) + wp.abs(navigation.gyro_bias_z)
+    return turns + wp.abs(navigation.scale_error) + navigation.angle_random_walk > 0.0
 
 
 @wp.func
@@ -43,6 +58,9 @@ def initial_belief(motion: Motion, navigation: NavigationDrawn, moon: MoonDrawn)
     """The error with which a descent starts."""
     belief = Belief()
     belief.attitude_error = wp.quat(0.0, 0.0, 0.0, 1.0)
+    if instrument_misleads(navigation):
+        belief.misled = 1
+        belief.rate_error = wp.vec3(navigation.gyro_bias_x, navigation.gyro_bias_y, navigation.gyro_bias_z)
     up = up_at(motion.position, moon.radius)
     belief.position_error = up * navigation.altitude_error + wp.vec3(
         navigation.position_error_x, navigation.position_error_y, 0.0
@@ -54,10 +72,25 @@ def initial_belief(motion: Motion, navigation: NavigationDrawn, moon: MoonDrawn)
 
 
 @wp.func
-def misoriented(belief: Belief) -> bool:
-    """Whether the believed attitude or its rate is off; the vector part of a quaternion knows smaller angles than w."""
-    error = belief.attitude_error
-    return error[0] != 0.0 or error[1] != 0.0 or error[2] != 0.0 or belief.rate_error != 0.0
+def felt_wrongly(
+    belief: Belief, motion: Motion, specific_force: float, share: float, turn: wp.vec3, duration: float
+) -> Belief:
+    """The belief after a tick in which gyros made up a ``turn`` [rad] and a share of the thrust was measured.
+
+    A gyro error d (body axes) turns the believed attitude s q by s' = s exp(q d q* dt); the believed acceleration is
+    then that of the turned axis. ``specific_force`` [m/s^2] is along it.
+    """
+    angle = wp.length(turn)
+    if angle > 0.0:
+        site_turn = wp.quat_from_axis_angle(wp.quat_rotate(motion.attitude, turn) * (1.0 / angle), angle)
+        belief.attitude_error = wp.normalize(belief.attitude_error * site_turn)
+        belief.misled = 1
+    axis = thrust_axis(motion.attitude)
+    felt = axis
+    if belief.misled == 1:
+        felt = wp.quat_rotate(belief.attitude_error, axis)
+    belief.velocity_error = belief.velocity_error + (felt * share - axis) * (specific_force * duration)
+    return belief
 
 
 @wp.func

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 import warp as wp
 
+from lunar_env.beams import beam_direction
 from lunar_env.control import to_local
 from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
 from lunar_env.ground import GearDrawn
-from lunar_env.navigation import misoriented
+from lunar_env.sensors import Beam, RangeFinder
 from lunar_env.state import Belief, Motion, Reading
 
 wp.set_module_options({"enable_backward": False})
@@ -21,7 +22,7 @@ wp.set_module_options({"enable_backward": False})
 AGE_SCALE = wp.constant(10.0)  # [s]
 RATE_SCALE = wp.constant(0.2)  # [rad/s]
 PER_AGE, PER_RATE = wp.constant(1.0 / AGE_SCALE), wp.constant(1.0 / RATE_SCALE)
-CORE = wp.constant(18)  # numbers before the last action
+CORE = wp.constant(15)  # numbers between those of the beams and the last action
 
 
 @wp.struct
@@ -56,6 +57,7 @@ class ObservationTable:
 
     channels: tuple[Channel, ...]
     history: int = 1
+    finders: tuple[RangeFinder, ...] = ()  # the instruments, for pilots that want to know where their beams point
 
     @property
     def size(self) -> int:
@@ -83,38 +85,54 @@ class ObservationTable:
         )
 
 
-def observation_table(scales: Scales, action_names: tuple[str, ...], history: int, truth: bool) -> ObservationTable:
+def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Channel]:
+    """What one range finder shows: for each beam its range, its flag, its age and, with Doppler, its closing speed."""
+    top, fast = scales.altitude, scales.speed
+    noise, lag = ("none", "none") if truth else ("grows with range", "period, delay, faults")
+    named = [finder.labels(quantity) for quantity in ("range", "valid", "age", "speed")]
+    found = []
+    for distance, valid, age, speed in zip(*named, strict=True):
+        found += [
+            Channel(
+                distance,
+                "m",
+                0.0,
+                2 * top,
+                top,
+                "beam",
+                noise,
+                lag,
+                "newest slant range, held; upper gate before the first",
+            ),
+            Channel(valid, "-", 0.0, 1.0, 1.0, "-", "-", lag, "1 if the newest sample that arrived had a return"),
+            Channel(
+                age,
+                "s",
+                0.0,
+                10.0 * AGE_SCALE,
+                AGE_SCALE,
+                "-",
+                "-",
+                "-",
+                "since the sample behind the range was taken, by its stamp; since the start before the first",
+            ),
+        ]
+        if finder.doppler:
+            told = "none" if truth else "white"
+            meaning = "closing speed along the beam that came with the range; 0 before the first"
+            found.append(Channel(speed, "m/s", -2 * fast, 2 * fast, fast, "beam", told, lag, meaning))
+    return found
+
+
+def observation_table(
+    scales: Scales, finders: tuple[RangeFinder, ...], action_names: tuple[str, ...], history: int, truth: bool
+) -> ObservationTable:
     """The channels for a scenario; with ``truth`` the same row without errors, noise or lag."""
     top, far, fast = scales.altitude, scales.extent, scales.speed
-    instrument, lag = ("none", "none") if truth else ("grows with range", "period, delay, faults")
     inertial = "none" if truth else "initial error and drift"
     local = "local vertical"
-    rows = [
-        Channel(
-            "altimeter_range",
-            "m",
-            0.0,
-            2 * top,
-            top,
-            "beam",
-            instrument,
-            lag,
-            "newest valid slant range, held; upper gate before the first",
-        ),
-        Channel(
-            "altimeter_valid", "-", 0.0, 1.0, 1.0, "-", "-", lag, "1 if the newest sample that arrived had a return"
-        ),
-        Channel(
-            "altimeter_age",
-            "s",
-            0.0,
-            10.0 * AGE_SCALE,
-            AGE_SCALE,
-            "-",
-            "-",
-            "-",
-            "since the sample behind the range was taken, by its stamp; since the start before the first",
-        ),
+    rows = [channel for finder in finders for channel in beam_channels(finder, scales, truth)]
+    rows += [
         Channel(
             "altitude",
             "m",
@@ -192,7 +210,7 @@ def observation_table(scales: Scales, action_names: tuple[str, ...], history: in
     rows += [
         Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names
     ]
-    return ObservationTable(tuple(rows), history)
+    return ObservationTable(tuple(rows), history, finders)
 
 
 @wp.func
@@ -202,46 +220,66 @@ def put(observation: wp.array2d(dtype=float), row: int, column: int, scaled: flo
 
 
 @wp.func
+def shown(reading: Reading, motion: Motion, beam: Beam, cant: float, height: float, tick: int) -> Reading:
+    """What a beam shows with ``observation="truth"``: the true height [m], now, and the true closing speed."""
+    reading.range = height
+    reading.valid = 1.0
+    reading.range_tick = tick
+    reading.speed = wp.dot(motion.velocity, beam_direction(motion.attitude, beam.direction, cant))
+    return reading
+
+
+@wp.func
+def observe_beam(
+    observation: wp.array2d(dtype=float),
+    row: int,
+    start: int,
+    reading: Reading,
+    age: float,
+    doppler: int,
+    scales: Scales,
+):
+    """Write one beam's numbers from column ``start`` of a row on, in the order of ``beam_channels``."""
+    put(observation, row, start, reading.range * (1.0 / scales.altitude), 0.0, 2.0)
+    put(observation, row, start + 1, reading.valid, 0.0, 1.0)
+    put(observation, row, start + 2, age * PER_AGE, 0.0, 10.0)
+    if doppler == 1:
+        put(observation, row, start + 3, reading.speed * (1.0 / scales.speed), -2.0, 2.0)
+
+
+@wp.func
 def observe(
     observation: wp.array2d(dtype=float),
     row: int,
     start: int,
     truth: int,
-    height: float,
     tick: int,
     seconds: float,
     motion: Motion,
     belief: Belief,
-    reading: Reading,
     action: wp.vec4,
     action_size: int,
     moon: MoonDrawn,
     gear: GearDrawn,
     scales: Scales,
 ):
-    """Write one reading at column ``start`` of a row, in the order of ``observation_table``."""
-    slant = reading.range
-    valid = reading.valid
-    age = float(tick - reading.range_tick) * seconds
+    """Write what follows the beams from column ``start`` of a row on, in the order of ``observation_table``."""
     position = motion.position + belief.position_error
     velocity = motion.velocity + belief.velocity_error
     if truth == 1:
-        slant = height
-        valid = 1.0
-        age = 0.0
         position = motion.position
         velocity = motion.velocity
     up = up_at(position, moon.radius)
     local = to_local(velocity, up)
     altitude = altitude_of(position, moon.radius) - gear.centre_height
     q = motion.attitude
-    rate_y = motion.rates[1]
+    rates = motion.rates
     propellant = motion.propellant
     if truth == 0:
-        rate_y = rate_y + belief.rate_error
         propellant = propellant + belief.propellant_error
-        if misoriented(belief):
+        if belief.misled == 1:
             q = belief.attitude_error * q
+            rates = rates + belief.rate_error
     sign = 1.0
     if q[3] < 0.0:
         sign = -1.0
@@ -249,23 +287,20 @@ def observe(
     per_altitude = 1.0 / scales.altitude
     per_extent = 1.0 / scales.extent
     per_speed = 1.0 / scales.speed
-    put(observation, row, start + 0, slant * per_altitude, 0.0, 2.0)
-    put(observation, row, start + 1, valid, 0.0, 1.0)
-    put(observation, row, start + 2, age * PER_AGE, 0.0, 10.0)
-    put(observation, row, start + 3, altitude * per_altitude, -2.0, 2.0)
-    put(observation, row, start + 4, position[0] * per_extent, -2.0, 2.0)
-    put(observation, row, start + 5, position[1] * per_extent, -2.0, 2.0)
-    put(observation, row, start + 6, local[0] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 7, local[1] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 8, local[2] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 9, q[0] * sign, -1.0, 1.0)
-    put(observation, row, start + 10, q[1] * sign, -1.0, 1.0)
-    put(observation, row, start + 11, q[2] * sign, -1.0, 1.0)
-    put(observation, row, start + 12, q[3] * sign, 0.0, 1.0)
-    put(observation, row, start + 13, motion.rates[0] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 14, rate_y * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 15, motion.rates[2] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 16, propellant / scales.propellant, 0.0, 1.0)
-    put(observation, row, start + 17, float(tick) * seconds / scales.time, 0.0, 1.0)
+    put(observation, row, start + 0, altitude * per_altitude, -2.0, 2.0)
+    put(observation, row, start + 1, position[0] * per_extent, -2.0, 2.0)
+    put(observation, row, start + 2, position[1] * per_extent, -2.0, 2.0)
+    put(observation, row, start + 3, local[0] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 4, local[1] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 5, local[2] * per_speed, -2.0, 2.0)
+    put(observation, row, start + 6, q[0] * sign, -1.0, 1.0)
+    put(observation, row, start + 7, q[1] * sign, -1.0, 1.0)
+    put(observation, row, start + 8, q[2] * sign, -1.0, 1.0)
+    put(observation, row, start + 9, q[3] * sign, 0.0, 1.0)
+    put(observation, row, start + 10, rates[0] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 11, rates[1] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 12, rates[2] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 13, propellant / scales.propellant, 0.0, 1.0)
+    put(observation, row, start + 14, float(tick) * seconds / scales.time, 0.0, 1.0)
     for j in range(action_size):
         observation[row, start + CORE + j] = action[j]

@@ -55,6 +55,11 @@ def number(
     return field(default=default, metadata=metadata)
 
 
+def parts(default: Any, kind: type, meaning: str) -> Any:
+    """A dataclass field that holds a tuple of parts, each a dataclass of numbers and settings with a ``name``."""
+    return field(default=default, metadata={"meaning": meaning, "parts": kind})
+
+
 def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), low: float = -math.inf) -> Any:
     """A dataclass field that is never drawn: a name, a count, a period."""
     return field(default=default, metadata={"unit": unit, "meaning": meaning, "choices": choices, "low": low})
@@ -87,13 +92,15 @@ class Leaf:
 
 
 def leaves(part: Any, path: str = "") -> list[Leaf]:
-    """All numbers of a part in the order of its mirror struct."""
+    """All numbers of a part in order; those of a part that it lists go by the part's name."""
     found: list[Leaf] = []
     for item in fields(part):
         value = getattr(part, item.name)
         where = f"{path}.{item.name}" if path else item.name
         if dataclasses.is_dataclass(item.type):
             found += leaves(value, where)
+        elif "parts" in item.metadata:
+            found += [leaf for one in value for leaf in leaves(one, one.name)]
         elif "probability" in item.metadata:
             chance = item.metadata["probability"]
             if isinstance(value, Range):
@@ -112,10 +119,22 @@ def validate(part: Any, path: str = "") -> None:
             if not isinstance(value, item.type):
                 raise TypeError(f"{where} must be a {item.type.__name__}, got {value!r}")
             validate(value, where)
+        elif "parts" in item.metadata:
+            _validate_parts(where, value, item.metadata["parts"])
         elif "probability" in item.metadata:
             _validate_number(where, value, item.metadata)
         else:
             _validate_setting(where, value, item)
+
+
+def _validate_parts(where: str, value: Any, kind: type) -> None:
+    if not isinstance(value, tuple) or not value or not all(isinstance(one, kind) for one in value):
+        raise TypeError(f"{where} must be a tuple of at least one {kind.__name__}, got {value!r}")
+    names = [one.name for one in value]
+    for one in value:
+        validate(one, one.name)
+        if not one.name.isidentifier() or names.count(one.name) > 1:
+            raise ValueError(f"{where}: each needs a name of its own, of letters and underscores, got {names}")
 
 
 def _validate_number(where: str, value: Any, metadata: Any) -> None:

@@ -21,6 +21,8 @@ OUTLIERS = wp.constant(1007)
 OUTLIER_RANGE = wp.constant(1008)
 FLAG = wp.constant(1009)
 FREEZE = wp.constant(1010)
+SPEED_NOISE = wp.constant(1011)
+GYRO_NOISE = wp.constant(1012)
 CHANNELS = wp.constant(2048)  # channels per tick
 
 
@@ -46,6 +48,14 @@ def draw(key: wp.uint64, tick: int, channel: int) -> wp.uint64:
     """64 random bits for one use in one tick."""
     counter = wp.uint64(tick) * wp.uint64(CHANNELS) + wp.uint64(channel)
     return mix(key ^ (counter * wp.uint64(0xD1342543DE82EF95)))
+
+
+@wp.func
+def beam_key(key: wp.uint64, beam: int) -> wp.uint64:
+    """The key of one beam's draws: the episode's own for the first beam, another one for each further beam."""
+    if beam == 0:
+        return key
+    return mix(key ^ mix(wp.uint64(beam)))
 
 
 @wp.func

@@ -7,9 +7,9 @@ from lunar_env.dynamics import up_at
 from lunar_env.fault_effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
 from lunar_env.ground import height_above_ground
 from lunar_env.navigation import initial_belief
-from lunar_env.observation import CORE, observe
+from lunar_env.observation import CORE, observe, observe_beam, shown
 from lunar_env.onset import present_faults, struck
-from lunar_env.state import Episode, Lander, Motion
+from lunar_env.state import Episode, Lander, Motion, Reading
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain import surface_of
 from lunar_env.world import Settings, Tables, WorldDrawn
@@ -84,9 +84,19 @@ def look(
     action: wp.vec4,
 ):
     """Write what the pilot sees now."""
+    start = int(column)
+    for number in range(settings.beams):
+        beam = tables.beams[number]
+        reading = tables.readings[row, number]
+        if settings.truth == 1:
+            cant = tables.finders[row, beam.finder].cant
+            reading = shown(reading, lander.motion, beam, cant, height, lander.episode.tick)
+        age = float(lander.episode.tick - reading.range_tick) * settings.seconds
+        observe_beam(target, row, start, reading, age, beam.doppler, settings.scales)
+        start = start + 3 + beam.doppler
     observe(
-        target, row, column, settings.truth, height, lander.episode.tick, settings.seconds, lander.motion,
-        lander.belief, lander.reading, action, settings.action_size, world.moon, world.gear, settings.scales,
+        target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
+        lander.belief, action, settings.action_size, world.moon, world.gear, settings.scales,
     )  # fmt: skip
 
 
@@ -113,8 +123,11 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
         world.terrain.slope = world.terrain.slope + tables.faults[row].unsteady_site.slope
         drift = wp.vec3(tables.faults[row].unsteady_site.drift, 0.0, 0.0)
         lander.belief.velocity_error = lander.belief.velocity_error - drift
-    lander.reading.range = world.altimeter.maximum_range
-    lander.reading.sample_number = -1
+    for number in range(settings.beams):
+        reading = Reading()
+        reading.range = tables.finders[row, tables.beams[number].finder].maximum_range
+        reading.sample_number = -1
+        tables.readings[row, number] = reading
     surface = surface_of(world.terrain, tables.maps)
     tables.surfaces[row] = surface
     height = height_above_ground(lander.motion.position, world.moon.radius, surface, tables.maps, world.gear)
@@ -136,7 +149,7 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
     lander.record.first_valid_altitude = -1.0
     tables.landers[row] = lander
 
-    width = CORE + settings.action_size
+    width = settings.beam_columns + CORE + settings.action_size
     for k in range(settings.history):
         look(tables.observation, tables, settings, row, k * width, lander, world, height, wp.vec4())
 

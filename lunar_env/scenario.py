@@ -15,9 +15,12 @@ from typing import Any
 import numpy as np
 
 from lunar_env.control import ACTION_NAMES, MODES
+from lunar_env.devices import find_device
 from lunar_env.faults import NAMES
 from lunar_env.observation import ObservationTable, Scales, observation_table
 from lunar_env.quantities import Leaf, Range, leaves, setting, validate, whole_ticks
+from lunar_env.sensors import GRAZING, Beam, RangeFinder, turned_by
+from lunar_env.state import words
 from lunar_env.world import Settings, World
 
 OBSERVATIONS = ("instruments", "truth")
@@ -46,21 +49,46 @@ class Scenario(World):
         validate(self)
         whole_ticks("decision_period", self.decision_period, self.tick)
         whole_ticks("time_limit", self.time_limit, self.tick)
-        whole_ticks("altimeter.period", self.altimeter.period, self.tick)
-        whole_ticks("altimeter.jitter", self.altimeter.jitter, self.tick)
+        for finder in self.sensors:
+            self._check_finder(finder)
         for where, value in _delays(self).items():
             for end in _ends(value):
                 whole_ticks(where, end, self.tick)
-        if self.altimeter.period < self.tick:
-            raise ValueError(
-                f"altimeter.period must be at least one tick of {self.tick:g} s, got {self.altimeter.period:g} s"
-            )
         lag = _ends(self.engine.lag)[0]
         if 0.0 < lag < 0.5 * self.tick / self.substeps:
             raise ValueError(
                 f"engine.lag = {lag:g} s is too short for substeps of {self.tick / self.substeps:g} s; "
                 "use 0 for none, or more substeps"
             )
+
+    def _check_finder(self, finder: RangeFinder) -> None:
+        if finder.name in {item.name for item in fields(self)}:
+            raise ValueError(f"sensors: {finder.name!r} is the name of another part of a scenario; choose another")
+        whole_ticks(f"{finder.name}.period", finder.period, self.tick)
+        whole_ticks(f"{finder.name}.jitter", finder.jitter, self.tick)
+        if finder.period < self.tick:
+            raise ValueError(
+                f"{finder.name}.period must be at least one tick of {self.tick:g} s, got {finder.period:g} s"
+            )
+        for cant in _ends(finder.cant):
+            away = np.arccos(np.clip(-turned_by(finder.directions(), cant)[:, 2], -1.0, 1.0))
+            if away.max() > GRAZING:
+                raise ValueError(
+                    f"{finder.name}: beam {int(away.argmax()) + 1} points up: cant = {cant:g} rad and half_angle = "
+                    f"{finder.half_angle:g} rad put it {math.degrees(away.max()):.0f} degrees from straight down; "
+                    f"keep it within {math.degrees(GRAZING):.0f}"
+                )
+
+    def sensor(self, name: str) -> RangeFinder:
+        """The range finder of a name. Raises KeyError if there is none."""
+        for finder in self.sensors:
+            if finder.name == name:
+                return finder
+        raise KeyError(f"unknown sensor {name!r}; this scenario has: {', '.join(self.beams())}")
+
+    def beams(self) -> dict[str, int]:
+        """How many beams each range finder has, by name."""
+        return {finder.name: finder.beams for finder in self.sensors}
 
     @property
     def action_names(self) -> tuple[str, ...]:
@@ -74,13 +102,16 @@ class Scenario(World):
 
     @property
     def delay_slots(self) -> int:
-        """Length of the altimeter's delay line: samples that can be under way at once, and one to spare."""
-        longest = self.altimeter.jitter + sum(max(_ends(value)) for value in _delays(self).values())
-        return math.ceil(longest / self.altimeter.period) + 2
+        """Length of the delay line: samples of a beam that can be under way at once, and one to spare."""
+        late = max(_ends(_delays(self).get("faults.delayed_readings.delay", 0.0)))
+        return max(
+            math.ceil((finder.jitter + max(_ends(finder.delay)) + late) / finder.period) + 2 for finder in self.sensors
+        )
 
     def observation_table(self) -> ObservationTable:
         """The channels that a pilot of this scenario sees."""
-        return observation_table(self._scales(), self.action_names, self.history, self.observation == "truth")
+        truth = self.observation == "truth"
+        return observation_table(self._scales(), self.sensors, self.action_names, self.history, truth)
 
     def settings(self, autoreset: int) -> Settings:
         """The counts and choices as the kernel wants them."""
@@ -92,8 +123,8 @@ class Scenario(World):
         settings.substeps = self.substeps
         settings.seconds = self.tick
         settings.tick_limit = whole_ticks("time_limit", self.time_limit, self.tick)
-        settings.period = whole_ticks("altimeter.period", self.altimeter.period, self.tick)
-        settings.jitter = whole_ticks("altimeter.jitter", self.altimeter.jitter, self.tick)
+        settings.beams = sum(self.beams().values())
+        settings.beam_columns = sum(finder.beams * (4 if finder.doppler else 3) for finder in self.sensors)
         settings.slots = self.delay_slots
         settings.history = self.history
         settings.action_size = len(self.action_names)
@@ -147,7 +178,23 @@ def packed(scenario: Scenario) -> dict[str, np.ndarray]:
         # By its path, so that a number that is added later changes no other's draws.
         "names": np.array([zlib.crc32(path.encode()) for path in paths], dtype=np.uint32).view(np.int32),
         "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
+        "beams": _beams(scenario),
     }
+
+
+def _beams(scenario: Scenario) -> np.ndarray:
+    """(beams, words of a Beam) as the kernel's ``Beam`` lists them, integers as the bits of a float."""
+    table = np.zeros((sum(scenario.beams().values()), words(Beam)), dtype=np.float32)
+    whole, first = table.view(np.int32), 0
+    for number, finder in enumerate(scenario.sensors):
+        rows = slice(first, first + finder.beams)
+        period, jitter = (
+            whole_ticks(finder.name, seconds, scenario.tick) for seconds in (finder.period, finder.jitter)
+        )
+        table[rows, :3] = finder.directions()
+        whole[rows, 3:] = number, first, period, jitter, finder.doppler, -1 if finder.faulty else 0
+        first += finder.beams
+    return table
 
 
 def _kind(leaf: Leaf) -> int:
@@ -159,8 +206,8 @@ def _ends(value: float | Range) -> tuple[float, float]:
 
 
 def _delays(scenario: Scenario) -> dict[str, float | Range]:
-    """The lags of the altimeter; a fault counts only where it can occur."""
-    delays = {"altimeter.delay": scenario.altimeter.delay}
+    """The lags of the range finders; a fault counts only where it can occur."""
+    delays = {f"{finder.name}.delay": finder.delay for finder in scenario.sensors}
     fault = scenario.faults.delayed_readings
     if max(_ends(fault.probability)) > 0.0:
         delays["faults.delayed_readings.delay"] = fault.delay
@@ -172,6 +219,8 @@ def _plain(value: Any) -> Any:
         return {"low": value.low, "high": value.high, "log": value.log}
     if dataclasses.is_dataclass(value):
         return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     return value
 
 
@@ -192,13 +241,17 @@ def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changed(part: Any, changes: Mapping[str, Any], path: str) -> Any:
     known = {item.name: item for item in fields(part)}
+    nested = _nested(changes)
     new: dict[str, Any] = {}
-    for key, value in _nested(changes).items():
+    if "sensors" in known:
+        nested, new["sensors"] = _changed_sensors(part, nested)
+    for key, value in nested.items():
         where = f"{path}.{key}" if path else key
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
+            names = [*known, *(finder.name for finder in new.get("sensors", ()))]
+            close = difflib.get_close_matches(key, names, n=1)
             hint = f"; perhaps you meant {close[0]!r}" if close else ""
-            raise KeyError(f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(known)}")
+            raise KeyError(f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(names)}")
         kind = known[key].type
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             new[key] = _changed(getattr(part, key), value, where)
@@ -207,6 +260,24 @@ def _changed(part: Any, changes: Mapping[str, Any], path: str) -> Any:
         else:
             new[key] = value
     return replace(part, **new)
+
+
+def _changed_sensors(scenario: Scenario, nested: dict[str, Any]) -> tuple[dict[str, Any], tuple[RangeFinder, ...]]:
+    """The changes that are left, and the scenario's sensors after those that concern them: the list, or one by name."""
+    given = nested.get("sensors", scenario.sensors)
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"sensors must be a list of devices, got {given!r}")
+    sensors = []
+    for place, value in enumerate(given):
+        finder = find_device(value) if isinstance(value, str) else value
+        if isinstance(finder, Mapping):
+            finder = _changed(RangeFinder(), finder, f"sensors[{place}]")
+        if isinstance(finder, RangeFinder) and finder.name in nested:
+            change = nested[finder.name]
+            finder = _changed(finder, change, finder.name) if isinstance(change, Mapping) else change
+        sensors.append(finder)
+    names = {"sensors", *(finder.name for finder in sensors if isinstance(finder, RangeFinder))}
+    return {key: value for key, value in nested.items() if key not in names}, tuple(sensors)
 
 
 def _number(where: str, value: Any) -> Any:

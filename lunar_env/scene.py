@@ -13,7 +13,7 @@ from lunar_env.descent import Descent
 from lunar_env.dynamics import thrust_axis, up_at
 from lunar_env.ground import height_above_ground, lateral_velocity
 from lunar_env.maps import load_maps
-from lunar_env.state import Lander, Surface, structs
+from lunar_env.state import Lander, Reading, Surface, columns, structs
 from lunar_env.task import Outcome
 from lunar_env.terrain import Maps, ground_height
 from lunar_env.world import WorldDrawn
@@ -100,7 +100,8 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
 
     position = state["motion.position"][row].tolist()
     believed = descent.observations.read(state.observation[row])["altitude"].item()
-    answered = one("record.first_valid_altitude") >= 0.0
+    reading = {name: column.item() for name, column in columns(state.reading[row : row + 1, 0], Reading).items()}
+    answered = reading["range_tick"] > 0
     return Scene(
         time=one("record.duration"),
         altitude=altitude,
@@ -112,9 +113,9 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
         tilt=tilt,
         throttle=one("motion.throttle"),
         propellant_fraction=one("motion.propellant") / max(one("episode.start_propellant"), 1e-6),
-        beam=one("reading.valid") > 0.5,
-        measured_altitude=one("reading.range") if answered else float("nan"),
-        reading_age=(one("episode.tick") - one("reading.range_tick")) * descent.scenario.tick,
+        beam=reading["valid"] > 0.5,
+        measured_altitude=reading["range"] if answered else float("nan"),
+        reading_age=(one("episode.tick") - reading["range_tick"]) * descent.scenario.tick,
         believed_altitude=believed,
         outcome=Outcome(int(one("episode.outcome"))).name.lower(),
         scenario=descent.scenario.name,

@@ -32,18 +32,20 @@ class Belief:
     position_error: wp.vec3  # [m]
     velocity_error: wp.vec3  # [m/s]
     attitude_error: wp.quat  # turns the true attitude into the believed one, in site axes
-    rate_error: float  # [rad/s] about the body's y axis
+    rate_error: wp.vec3  # [rad/s] about the body axes
     propellant_error: float  # [kg]
+    misled: int  # 1 if attitude or rates may be off, or accelerometers measure a wrong share of the thrust
 
 
 @wp.struct
 class Reading:
-    """What the altimeter's interface shows now."""
+    """What the interface of one range finder's beam shows now."""
 
-    range: float  # [m] newest valid slant range; the gate's upper end before the first one
+    range: float  # [m] newest slant range; the gate's upper end before the first one
+    speed: float  # [m/s] closing speed along the beam that came with it
     valid: float  # 1 if the newest delivered sample was valid, else 0
     sample_tick: int  # tick whose truth the newest delivered sample measured, as stamped
-    range_tick: int  # tick whose truth ``range`` measured, as stamped
+    range_tick: int  # tick whose truth ``range`` measured, as stamped; 0 before the first
     sample_number: int  # running number of the newest delivered sample; -1 before the first
 
 
@@ -122,16 +124,16 @@ class Lander:
     motion: Motion
     rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.substep
     belief: Belief
-    reading: Reading
     episode: Episode
     record: Record
 
 
 @wp.struct
 class Sample:
-    """One altimeter measurement on its way through the transport delay."""
+    """One beam's measurement on its way through the transport delay."""
 
     range: float  # [m]
+    speed: float  # [m/s] closing along the beam
     returned: float  # 1 if there is a range, else 0
     valid: float  # 1 if the flag says so, else 0
     stamp: int  # tick that the sample claims to have measured
@@ -144,7 +146,10 @@ def words(struct: Any) -> int:
 
 
 def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
-    """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,)."""
+    """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,).
+
+    The table may have more axes before its words.
+    """
     found: dict[str, torch.Tensor] = {}
 
     def visit(ctype: Any, offset: int, path: str) -> None:
@@ -152,21 +157,21 @@ def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
             start = offset + getattr(ctype, name).offset // 4
             where = f"{path}{name}"
             if hasattr(kind, "_length_"):
-                found[where] = table[:, start : start + kind._length_]
+                found[where] = table[..., start : start + kind._length_]
             elif hasattr(kind, "_fields_"):
                 visit(kind, start, where + ".")
             else:
-                column = table[:, start]
+                column = table[..., start]
                 found[where] = column.view(torch.int32) if kind.__name__.startswith(("c_int", "c_long")) else column
 
     visit(struct.ctype, 0, "")
     return found
 
 
-def structs(table: torch.Tensor, struct: Any, column: int = 0) -> wp.array:
-    """The same memory as a Warp array of structs, from ``column`` on in each row. The table must outlive it."""
+def structs(table: torch.Tensor, struct: Any) -> wp.array:
+    """The same memory as a Warp array of the structs along its last axis. The table must outlive it."""
     return wp.array(
-        ptr=table.data_ptr() + 4 * column,
+        ptr=table.data_ptr(),
         dtype=struct,
         shape=table.shape[:-1],
         strides=tuple(4 * stride for stride in table.stride()[:-1]),
@@ -180,26 +185,44 @@ class State:
     def __init__(
         self,
         drawn: Any,
+        finder: Any,
+        faults: Any,
+        beams: dict[str, int],
         num_landers: int,
         delay_slots: int,
         observation_size: int,
         num_faults: int,
         device: torch.device,
     ) -> None:
+        """``drawn``, ``finder`` and ``faults`` are structs of numbers; ``beams``: how many each range finder has."""
+
         def empty(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.float32, device=device)
 
-        self.lander = empty(num_landers, words(Lander))
-        self.drawn = empty(num_landers, words(drawn))
+        # What belongs to a lander lies side by side in its row, so that memory is fetched once.
+        every_beam = sum(beams.values())
+        self.lander = empty(num_landers, words(Lander) + every_beam * words(Reading))
+        self.reading = self.lander[:, words(Lander) :].unflatten(1, (every_beam, words(Reading)))
+        of_finders = len(beams) * words(finder)
+        self.drawn = empty(num_landers, words(drawn) + of_finders + words(faults))
+        self.drawn_once, finders, self.drawn_faults = self.drawn.split([words(drawn), of_finders, words(faults)], dim=1)
+        self.drawn_finders = finders.unflatten(1, (len(beams), words(finder)))
         self.surface = empty(num_landers, words(Surface))
-        self.delay_line = empty(delay_slots, num_landers, words(Sample))
+        self.delay_line = empty(delay_slots, num_landers, every_beam, words(Sample))
         self.begun = torch.zeros(num_landers, num_faults, dtype=torch.int32, device=device)
         self.observation = empty(num_landers, observation_size)
         self._columns = {
             **columns(self.lander, Lander),
-            **_prefixed("drawn.", columns(self.drawn, drawn)),
+            **_prefixed("drawn.", columns(self.drawn_once, drawn)),
+            **_prefixed("drawn.faults.", columns(self.drawn_faults, faults)),
             **_prefixed("surface.", columns(self.surface, Surface)),
         }
+        first = 0
+        for i, (name, count) in enumerate(beams.items()):
+            self._columns |= _prefixed(f"drawn.{name}.", columns(self.drawn_finders[:, i], finder))
+            for quantity, view in columns(self.reading[:, first : first + count], Reading).items():
+                self._columns[f"{name}.{quantity}"] = view[:, 0] if count == 1 else view
+            first += count
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A live view of one quantity of all landers, such as ``state["motion.position"]``, shape (N, 3)."""

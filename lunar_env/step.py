@@ -16,19 +16,19 @@ from lunar_env.fault_effects import (
     INERTIAL,
     MISSED_TOUCHDOWN,
     acts,
-    frozen,
     hindered,
-    misled,
+    rate_error_of,
     rate_limit_left,
+    share_measured,
     thrust_factor,
 )
 from lunar_env.ground import fly_to_ground, height_above_ground, may_touch
-from lunar_env.navigation import drift, misoriented
+from lunar_env.navigation import felt_wrongly
 from lunar_env.observation import CORE
 from lunar_env.onset import passed, struck
 from lunar_env.respawn import look, respawn
-from lunar_env.sensors import measure, newer_reading, transport
-from lunar_env.state import Belief, Episode, Lander, Motion
+from lunar_env.sensing import key_of, sense
+from lunar_env.state import Belief, Episode, Lander
 from lunar_env.task import (
     FLYING,
     INVALID,
@@ -55,9 +55,9 @@ def command(
     """The action through steering and actuators: what acts on the lander during this tick."""
     acting = lander.episode.acting
     motion = lander.motion
-    if misoriented(lander.belief):  # steering knows no better
+    if lander.belief.misled == 1:  # steering knows no better
         motion.attitude = lander.belief.attitude_error * motion.attitude
-        motion.rates = motion.rates + wp.vec3(0.0, lander.belief.rate_error, 0.0)
+        motion.rates = motion.rates + lander.belief.rate_error
     if acting & ENGINE != 0:
         world.attitude.rate_limit = rate_limit_left(world.attitude.rate_limit, tables.faults, row, acting)
     throttle, torque = steer(
@@ -103,57 +103,6 @@ def fly_tick(tables: Tables, row: int, lander: Lander, world: WorldDrawn, forcin
         flown = settings.seconds
     lander.record.duration = float(lander.episode.tick) * settings.seconds + flown
     return lander, touched
-
-
-@wp.func
-def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, height: float) -> Lander:
-    """Inertial drift, a new altimeter sample if its clock says so, and whatever sample arrives now."""
-    episode = lander.episode
-    key = random.episode_key(episode.seed_low, episode.seed_high, episode.lander, episode.episode)
-    tick = episode.tick
-    noise = random.noise3(random.draw(key, tick, random.INERTIAL_NOISE))
-    lander.belief = drift(lander.belief, lander.motion, noise, world.navigation, world.moon, settings.seconds)
-    acting = episode.acting
-
-    phase = 0
-    if settings.period > 1:
-        phase = int(random.uniform(random.draw(key, 0, random.SAMPLE_PHASE)) * float(settings.period))
-    newest = tick - 1
-    if settings.period > 1:
-        newest = (tick + phase) / settings.period - 1
-    if tick + phase == (newest + 1) * settings.period:
-        sample = measure(
-            key,
-            tick,
-            height,
-            lander.motion,
-            world.moon,
-            tables.surfaces[row],
-            tables.maps,
-            world.terrain.albedo,
-            world.gear,
-            world.altimeter,
-            tables.faults,
-            row,
-            acting,
-        )
-        sample = transport(
-            sample, key, tick, settings.seconds, settings.jitter, world.altimeter, tables.faults, row, acting
-        )
-        tables.delay_line[newest % settings.slots, row] = sample
-
-    number = int(newest)
-    while number > lander.reading.sample_number:
-        arriving = tables.delay_line[number % settings.slots, row]
-        if arriving.delivery <= tick:
-            stays = frozen(key, number, tables.faults, row, acting) and lander.record.first_valid_altitude >= 0.0
-            lander.reading = newer_reading(lander.reading, arriving, number, stays)
-            if arriving.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
-                lander.record.first_valid_altitude = height
-                up = up_at(lander.motion.position, world.moon.radius)
-                lander.record.first_valid_descent_rate = -wp.dot(lander.motion.velocity, up)
-        number = number - 1
-    return lander
 
 
 @wp.func
@@ -213,11 +162,22 @@ def rests(tables: Tables, settings: Settings, row: int) -> bool:
 
 
 @wp.func
-def mislead(tables: Tables, row: int, belief: Belief, motion: Motion, world: WorldDrawn, acting: int, seconds: float):
-    """Inertial faults: what accelerometers and gyros made of the tick that was flown."""
+def mislead(tables: Tables, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
+    """The belief after what lying accelerometers and gyros made of the tick that was flown."""
+    motion = lander.motion
+    belief = lander.belief
+    acting = lander.episode.acting
+    navigation = world.navigation
     thrust = world.engine.maximum_thrust * world.engine.thrust_scale * thrust_factor(tables.faults, row, acting)
     specific_force = motion.throttle * thrust / (world.mass.dry + motion.propellant)
-    return misled(belief, motion, specific_force, tables.faults, row, acting, seconds)
+    bias = wp.vec3(navigation.gyro_bias_x, navigation.gyro_bias_y, navigation.gyro_bias_z)
+    belief.rate_error = bias + rate_error_of(tables.faults, row, acting)
+    share = (1.0 + navigation.scale_error) * share_measured(tables.faults, row, acting)
+    turn = belief.rate_error * seconds
+    if navigation.angle_random_walk > 0.0:
+        noise = random.noise3(random.draw(key_of(lander.episode), lander.episode.tick, random.GYRO_NOISE))
+        turn = turn + noise * (navigation.angle_random_walk * wp.sqrt(seconds))
+    return felt_wrongly(belief, motion, specific_force, share, turn, seconds)
 
 
 @wp.func
@@ -244,9 +204,8 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
         lander.motion.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
     )
     lander.record.height = height
-    acting = lander.episode.acting
-    if acting & INERTIAL != 0 or misoriented(lander.belief):
-        lander.belief = mislead(tables, row, lander.belief, lander.motion, world, acting, settings.seconds)
+    if lander.episode.acting & INERTIAL != 0 or lander.belief.misled == 1:
+        lander.belief = mislead(tables, row, lander, world, settings.seconds)
     if lander.episode.pending != 0:
         up = up_at(lander.motion.position, world.moon.radius)
         episode, belief = struck(tables, row, lander.episode, lander.belief, up, height, settings.seconds)
@@ -282,7 +241,7 @@ def end_decision(tables: Tables, settings: Settings, row: int, lander: Lander, w
     tables.outcome[row] = lander.episode.outcome
     tables.landers[row] = lander
 
-    width = CORE + settings.action_size
+    width = settings.beam_columns + CORE + settings.action_size
     for j in range((settings.history - 1) * width):
         tables.observation[row, j] = tables.observation[row, j + width]
     newest = (settings.history - 1) * width

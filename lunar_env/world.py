@@ -11,9 +11,9 @@ from lunar_env.faults import Faults, FaultsDrawn
 from lunar_env.ground import Gear
 from lunar_env.navigation import Navigation
 from lunar_env.observation import Scales
-from lunar_env.quantities import Number, mirrored, number
-from lunar_env.sensors import Altimeter
-from lunar_env.state import Lander, Record, Sample, Surface
+from lunar_env.quantities import Number, mirrored, number, parts
+from lunar_env.sensors import Beam, RangeFinder, RangeFinderDrawn
+from lunar_env.state import Lander, Reading, Record, Sample, Surface
 from lunar_env.task import Limits, Reward
 from lunar_env.terrain import Maps, Terrain
 
@@ -59,11 +59,12 @@ class World:
     gear: Gear = Gear()
     start: Start = Start()
     navigation: Navigation = Navigation()
-    altimeter: Altimeter = Altimeter()
     terrain: Terrain = Terrain()
     limits: Limits = Limits()
     reward: Reward = Reward()
-    faults: Faults = Faults()  # last: in a drawn row they follow the struct of the others
+    # In a drawn row the range finders follow the struct of the parts above, and the faults come last.
+    sensors: tuple[RangeFinder, ...] = parts((RangeFinder(),), RangeFinder, "range finders, in the observation's order")
+    faults: Faults = Faults()
 
 
 WorldDrawn = mirrored(World, "faults")  # what every tick needs; faults are read where they act
@@ -80,10 +81,10 @@ class Settings:
     substeps: int  # Runge-Kutta substeps per tick
     seconds: float  # [s] per tick
     tick_limit: int  # ticks after which an episode is out of time
-    period: int  # ticks between altimeter samples
-    jitter: int  # most extra ticks of delay
+    beams: int  # of all range finders
     slots: int  # length of the delay line
     history: int  # readings in an observation
+    beam_columns: int  # numbers of one reading that tell of range finders
     action_size: int
     numbers: int  # how many numbers an episode draws
     ceiling: float  # [m] above which a lander is lost
@@ -93,14 +94,17 @@ class Settings:
 
 @wp.struct
 class Tables:
-    """The batch: what changes, and where results go. All first axes are landers but the delay line's."""
+    """The batch: what changes, what is fixed, and where results go."""
 
     landers: wp.array(dtype=Lander)
     worlds: wp.array(dtype=WorldDrawn)
     surfaces: wp.array(dtype=Surface)
     faults: wp.array(dtype=FaultsDrawn)
-    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds`` and ``faults``
-    delay_line: wp.array2d(dtype=Sample)  # (slots, landers)
+    finders: wp.array2d(dtype=RangeFinderDrawn)  # (landers, range finders)
+    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``faults`` and ``finders``
+    readings: wp.array2d(dtype=Reading)  # (landers, beams)
+    delay_line: wp.array3d(dtype=Sample)  # (slots, landers, beams)
+    beams: wp.array(dtype=Beam)  # of all range finders
     maps: Maps
     begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
     lows: wp.array(dtype=float)  # lower end of each drawn number

@@ -144,7 +144,7 @@ def ranges(delay, seconds=8.0):
     descent = Descent(load_scenario("vertical", **CLEAN, **{"altimeter.delay": delay}), 5, seed=8)
     shown, heights = [], []
     for _ in fly(descent, round(seconds / 0.1)):
-        shown.append(descent.state["reading.range"].clone())
+        shown.append(descent.state["altimeter.range"].clone())
         heights.append(descent.state["motion.position"][:, 2] - descent.state["drawn.gear.centre_height"])
     return torch.stack(shown), torch.stack(heights)
 

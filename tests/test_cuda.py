@@ -34,7 +34,7 @@ def test_cpu_and_gpu_fly_the_same_descents():
     truth, twin = there.truth(), here.truth()
     assert torch.allclose(truth["height"].cpu(), twin["height"], rtol=0.0, atol=0.1)
     assert torch.allclose(truth["descent_rate"].cpu(), twin["descent_rate"], rtol=0.0, atol=0.01)
-    assert (there.state["reading.valid"].cpu() == here.state["reading.valid"]).float().mean() > 0.98
+    assert (there.state["altimeter.valid"].cpu() == here.state["altimeter.valid"]).float().mean() > 0.98
 
 
 @pytest.mark.gpu

@@ -51,7 +51,7 @@ def test_keywords_change_the_scenario():
     assert env.scenario.name == "resilience"
     assert env.action_space.shape == (1,)
     assert env.scenario.decision_period == 0.1
-    assert env.scenario.altimeter.delay == 0.3
+    assert env.scenario.sensor("altimeter").delay == 0.3
 
 
 def test_a_scenario_of_ones_own_is_taken_as_it_is():

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from lunar_env import Descent, Outcome, Range, Scenario, fault_effects, load_scenario
 from lunar_env.env import LanderEnv
 from lunar_env.faults import KINDS, NAMES, magnitude_of, with_fault
-from lunar_env.state import Lander, columns, words
+from lunar_env.state import Lander, Reading, columns, words
 
 FLAT = 1e12  # [m] a radius at which the ground is a plane
 RARE = 1e-4  # chance that an honest instrument breaks a statistical bound
@@ -43,7 +43,7 @@ ENGINE: dict[str, dict[str, Any]] = {
 SHOWN = {**ALTIMETER, **INERTIAL, **ENGINE}
 FROM_THE_START = {"propellant_shortage", "unsteady_site", "terrain_step"}  # tanks and ground have no onset
 LABELS = {"episode.faults", "episode.acting", "episode.pending", "record.faults", "record.acting_faults"}
-SEEN = ("reading.", "observation", "record.first_valid")  # all that a fault of the altimeter changes in an open loop
+SEEN = ("altimeter.", "observation", "record.first_valid")  # all that a fault of the altimeter changes in an open loop
 EACH = pytest.mark.parametrize("name", NAMES)
 
 
@@ -121,8 +121,11 @@ def sound_life() -> torch.Tensor:
 
 def differing(frames: torch.Tensor, landers: Any = slice(None)) -> set[str]:
     """Names of what is not as in the life without faults, bit for bit, in some landers; labels apart."""
+    own = words(Lander) + words(Reading)
     changed = (frames != sound_life())[:, landers].flatten(0, 1).any(dim=0)[None].float()
-    parts = columns(changed[:, : words(Lander)], Lander) | {"observation": changed[:, words(Lander) :]}
+    lander, reading, shown = changed.split([words(Lander), words(Reading), changed.shape[1] - own], dim=1)
+    parts = columns(lander, Lander) | {"observation": shown}
+    parts |= {f"altimeter.{name}": part for name, part in columns(reading, Reading).items()}
     return {name for name, part in parts.items() if part.any()} - LABELS
 
 
@@ -174,7 +177,7 @@ def test_a_fault_shows_in_what_it_is_about_and_in_no_lander_that_lacks_it(name: 
     has = label(faulty, "episode.faults")[0] != 0
     assert is_share(float(has.sum()), 128, 0.5)
     assert differing(faulty, ~has) == set()
-    about = "reading." if name in ALTIMETER else "belief." if name in INERTIAL else "motion."
+    about = "altimeter." if name in ALTIMETER else "belief." if name in INERTIAL else "motion."
     changed = differing(faulty, has)
     assert any(part.startswith(about) for part in changed)
     assert name not in ALTIMETER or all(part.startswith(SEEN) for part in changed)
@@ -212,7 +215,7 @@ def test_a_fault_acts_from_the_tick_of_its_onset_for_the_ticks_of_its_duration_a
     begin, length = np.arange(1, 401), np.random.default_rng(0).integers(1, 100, 400)
     descent.state["drawn.faults.dropout.onset"].copy_(torch.tensor(begin * tick))
     descent.state["drawn.faults.dropout.duration"].copy_(torch.tensor(length * tick))
-    acting, valid = watch(descent, 550, "episode.acting", "reading.valid")
+    acting, valid = watch(descent, 550, "episode.acting", "altimeter.valid")
     now = np.arange(551)[:, None]
     wanted = (begin <= now) & (now < begin + length)
     assert np.array_equal(acting, wanted * bit("dropout"))
@@ -284,24 +287,24 @@ def sample(landers: int, *names: str, **changes: Any) -> list[np.ndarray]:
 
 def test_detection_loss_takes_its_share_of_the_range_and_costs_returns_by_closing_speed() -> None:
     reach = dict(**SOMEWHERE, altimeter__maximum_range=10_000.0, **with_fault("detection_loss", reach=0.75))
-    valid, height = sample(2000, "reading.valid", "record.height", **reach)
+    valid, height = sample(2000, "altimeter.valid", "record.height", **reach)
     clear = np.abs(height - 2_500.0) > 0.01  # [m]
     assert clear.sum() > 1990
     assert np.array_equal(valid[clear] > 0.5, height[clear] < 2_500.0)
     slowness = dict(altimeter__closing_speed=100.0, **with_fault("detection_loss", reach=0.0, slowness=0.02))
-    (valid,) = sample(10_000, "reading.valid", **FALLING, **slowness)
+    (valid,) = sample(10_000, "altimeter.valid", **FALLING, **slowness)
     assert is_share(valid.sum(), 10_000, np.exp(-30.0 * (0.02 + 1.0 / 100.0)))
 
 
 def test_a_noise_burst_multiplies_the_spread() -> None:
     noisy = dict(**HANGING, altimeter__noise=0.5, altimeter__noise_growth=0.001)
-    (seen,) = sample(5000, "reading.range", **noisy, **with_fault("noise_burst", excess=3.0))
+    (seen,) = sample(5000, "altimeter.range", **noisy, **with_fault("noise_burst", excess=3.0))
     low, high = stats.chi2.interval(1.0 - RARE, 5000)
     assert low < np.sum((seen - 500.0) ** 2) / (1.0 * 4.0) ** 2 < high
 
 
 def test_ranging_loss_is_total_below_its_height_and_the_belief_jumps_once() -> None:
-    names = ("reading.valid", "record.height", "belief.position_error")
+    names = ("altimeter.valid", "record.height", "belief.position_error")
     descent = rig(50, **FALLING, **with_fault("ranging_loss", below=Range(1_200.0, 1_900.0), bias=100.0))
     valid, height, error = watch(descent, 300, *names)
     lost = height <= descent.state["drawn.faults.ranging_loss.below"].numpy()
@@ -311,8 +314,8 @@ def test_ranging_loss_is_total_below_its_height_and_the_belief_jumps_once() -> N
 
 
 def test_a_missing_flag_leaves_the_range_right() -> None:
-    (truth,) = watch(rig(**FALLING), 20, "reading.range")
-    names = ("reading.range", "reading.valid", "reading.range_tick", "record.first_valid_altitude")
+    (truth,) = watch(rig(**FALLING), 20, "altimeter.range")
+    names = ("altimeter.range", "altimeter.valid", "altimeter.range_tick", "record.first_valid_altitude")
     seen, valid, tick, first = watch(rig(500, **FALLING, **with_fault("missing_flag", share=0.7)), 20, *names)
     assert np.array_equal(seen, np.broadcast_to(truth, seen.shape))
     assert np.array_equal(tick, np.broadcast_to(np.arange(21)[:, None], tick.shape))
@@ -321,14 +324,14 @@ def test_a_missing_flag_leaves_the_range_right() -> None:
 
 
 def test_a_range_bias_adds_its_step_and_its_share() -> None:
-    (truth,) = sample(500, "reading.range", **SOMEWHERE)
-    (seen,) = sample(500, "reading.range", **SOMEWHERE, **with_fault("range_bias", step=50.0, share=0.02))
+    (truth,) = sample(500, "altimeter.range", **SOMEWHERE)
+    (seen,) = sample(500, "altimeter.range", **SOMEWHERE, **with_fault("range_bias", step=50.0, share=0.02))
     assert np.abs(seen / (truth + (50.0 + 0.02 * truth)) - 1.0).max() < 3 * ROUNDING  # two sums and a product
 
 
 @pytest.mark.parametrize("structure", [0.0, 0.4, 1.0])
 def test_outliers_are_short_echoes_and_locks_on_the_structure_each_in_its_share(structure: float) -> None:
-    (seen,) = sample(10_000, "reading.range", **HANGING, **with_fault("outliers", share=0.3, structure=structure))
+    (seen,) = sample(10_000, "altimeter.range", **HANGING, **with_fault("outliers", share=0.3, structure=structure))
     wrong = np.sort(seen[seen != 500.0])
     assert is_share(wrong.size, 10_000, 0.3)
     # Evenly over [1, 3] m, or over [0, r], of which 2 m are in [1, 3] too.
@@ -339,8 +342,8 @@ def test_outliers_are_short_echoes_and_locks_on_the_structure_each_in_its_share(
 
 
 def test_a_frozen_reading_repeats_the_last_range_with_fresh_stamps_and_a_flag() -> None:
-    (truth,) = watch(rig(**FALLING), 80, "reading.range")
-    names = ("reading.range", "reading.valid", "reading.sample_tick", "reading.range_tick")
+    (truth,) = watch(rig(**FALLING), 80, "altimeter.range")
+    names = ("altimeter.range", "altimeter.valid", "altimeter.sample_tick", "altimeter.range_tick")
     seen, valid, *stamps = watch(rig(**FALLING, **with_fault("frozen_reading", onset=2.0, duration=3.0)), 80, *names)
     now = np.arange(81)[:, None]
     assert np.array_equal(seen, np.where((now >= 20) & (now < 50), truth[19], truth))
@@ -349,15 +352,15 @@ def test_a_frozen_reading_repeats_the_last_range_with_fresh_stamps_and_a_flag() 
 
 
 def test_an_ambiguous_range_is_the_true_one_modulo_the_interval() -> None:
-    (truth,) = sample(500, "reading.range", **SOMEWHERE)
-    (seen,) = sample(500, "reading.range", **SOMEWHERE, **with_fault("range_ambiguity", interval=2_000.0))
+    (truth,) = sample(500, "altimeter.range", **SOMEWHERE)
+    (seen,) = sample(500, "altimeter.range", **SOMEWHERE, **with_fault("range_ambiguity", interval=2_000.0))
     assert np.array_equal(seen, np.mod(truth, 2_000.0))  # exact in float32 too
 
 
 @pytest.mark.parametrize(("height", "density"), [(50.0, 0.0), (30.0, 0.25), (10.0, 0.75)])
 def test_dust_loses_returns_by_its_density_and_answers_in_the_grounds_place(height: float, density: float) -> None:
     place = dict(**HANGING, start__altitude=height, **with_fault("dust", height=40.0, shortfall=0.5))
-    valid, seen = sample(10_000, "reading.valid", "reading.range", **place)
+    valid, seen = sample(10_000, "altimeter.valid", "altimeter.range", **place)
     assert is_share(valid.sum(), 10_000, 1.0 - density)
     short = 1.0 - seen[valid > 0.5] / height
     assert not short.any() if density == 0.0 else stats.kstest(short, "uniform", (0.0, 0.5 * density)).pvalue > RARE

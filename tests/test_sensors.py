@@ -53,7 +53,7 @@ def watch(scenario: Scenario, landers: int, ticks: int, seed: int = 0) -> dict[s
     for _ in range(ticks):
         advance(descent)
         for name in names:
-            shown[name].append(column(descent, "reading." + name))
+            shown[name].append(column(descent, "altimeter." + name))
     assert not descent.state["episode.episode"].any()  # or else a next one began
     return {name: np.array(values) for name, values in shown.items()}
 
@@ -89,9 +89,9 @@ def leaning(scenario: Scenario, landers: int, most: float) -> tuple[Descent, np.
 
 def test_over_a_plane_the_range_is_the_height_over_the_cosine() -> None:
     descent, origin, beam = leaning(sounding(**HANGING, start__altitude=Range(10.0, 9_000.0)), 500, 1.3)
-    assert descent.state["reading.valid"].all()
+    assert descent.state["altimeter.valid"].all()
     # A cosine of 0.27 or more is stored to 6e-8 of one, and multiplied by z three times: 1e-6 of the range.
-    assert np.abs(column(descent, "reading.range") * -beam[:, 2] / origin[:, 2] - 1.0).max() < 1e-6
+    assert np.abs(column(descent, "altimeter.range") * -beam[:, 2] / origin[:, 2] - 1.0).max() < 1e-6
 
 
 def test_over_the_sphere_the_range_ends_on_the_sphere() -> None:
@@ -101,7 +101,7 @@ def test_over_the_sphere_the_range_ends_on_the_sphere() -> None:
     along = np.sum(centre * beam, axis=1)
     wanted = -along - np.sqrt(along**2 - (np.sum(centre**2, axis=1) - 1_737_400.0**2))
     # As over the plane; float32 also holds no centre distance better than 0.06 m, which the core avoids needing.
-    assert np.abs(column(descent, "reading.range") / wanted - 1.0).max() < 1e-6
+    assert np.abs(column(descent, "altimeter.range") / wanted - 1.0).max() < 1e-6
 
 
 def test_over_a_slope_the_range_is_the_one_along_the_beam() -> None:
@@ -111,7 +111,7 @@ def test_over_a_slope_the_range_is_the_one_along_the_beam() -> None:
     normal = np.stack([-rise * np.cos(uphill), -rise * np.sin(uphill), np.ones_like(rise)], axis=1)
     wanted = -np.sum(origin * normal, axis=1) / np.sum(beam * normal, axis=1)
     # The plane levels off as (x / 10^6 m)^2: by 1e-6 of its height a kilometre from the pad.
-    assert np.abs(column(descent, "reading.range") / wanted - 1.0).max() < 2e-6
+    assert np.abs(column(descent, "altimeter.range") / wanted - 1.0).max() < 2e-6
 
 
 @pytest.mark.parametrize("tilt", [-0.3, 0.2])
@@ -121,7 +121,7 @@ def test_a_beam_that_leans_uphill_is_the_shorter_one(tilt: float) -> None:
     descent = Descent(sounding(**HANGING, **slope, start__altitude=200.0, start__tilt=tilt), 1)
     advance(descent)
     wanted = 200.0 * np.cos(0.15) / np.cos(tilt - 0.15)
-    assert abs(column(descent, "reading.range")[0] / wanted - 1.0) < 1e-6
+    assert abs(column(descent, "altimeter.range")[0] / wanted - 1.0) < 1e-6
 
 
 def test_on_rough_ground_the_beam_ends_within_a_centimetre() -> None:
@@ -143,7 +143,7 @@ def test_on_rough_ground_the_beam_ends_within_a_centimetre() -> None:
         first = next(d for d in distances if height(d) < 0.0)  # where the beam first goes under, to a few metres
         wanted = brentq(height, first - distances[1], first, xtol=1e-9)
         # The claim of BEAM_STEPS. Seen: 2.5 mm, but for one beam in a hundred.
-        assert abs(float(descent.state["reading.range"][row]) - wanted) < 0.01
+        assert abs(float(descent.state["altimeter.range"][row]) - wanted) < 0.01
 
 
 def _height_along(origin: np.ndarray, beam: np.ndarray, drawn: dict[str, float]) -> Callable[[float], float]:
@@ -164,8 +164,8 @@ def _height_along(origin: np.ndarray, beam: np.ndarray, drawn: dict[str, float])
 def test_a_beam_towards_the_sky_returns_nothing() -> None:
     descent = Descent(sounding(**HANGING, start__altitude=100.0, start__tilt=1.7), 1)
     advance(descent, 3)
-    assert not descent.state["reading.valid"].any()
-    assert float(descent.state["reading.range"][0]) == 1e6  # the gate's upper end, as before any reading
+    assert not descent.state["altimeter.valid"].any()
+    assert float(descent.state["altimeter.range"][0]) == 1e6  # the gate's upper end, as before any reading
 
 
 # Detection --------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_reach_shrinks_with_albedo_and_incidence() -> None:
     margin = 5_000.0 * np.sqrt(albedo * np.cos(slope) / 0.12) - (column(descent, "motion.position")[:, 2] - 1.0)
     clear = np.abs(margin) > 0.01  # [m]
     assert clear.sum() > 3990
-    assert np.array_equal(column(descent, "reading.valid")[clear] > 0.5, margin[clear] > 0.0)
+    assert np.array_equal(column(descent, "altimeter.valid")[clear] > 0.5, margin[clear] > 0.0)
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_the_gate_refuses_ranges_outside_it() -> None:
     inside = (reads >= 100.0) & (reads <= 900.0)
     clear = np.minimum(np.abs(reads - 100.0), np.abs(reads - 900.0)) > 1e-3
     assert clear.sum() > 1990
-    assert np.array_equal((column(descent, "reading.valid") > 0.5)[clear], inside[clear])
+    assert np.array_equal((column(descent, "altimeter.valid") > 0.5)[clear], inside[clear])
     assert not inside.all()
     # A refused range is not shown either.
-    assert (column(descent, "reading.range")[~inside & clear] == 900.0).all()
+    assert (column(descent, "altimeter.range")[~inside & clear] == 900.0).all()
 
 
 # Clock and delay --------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_late_acquisition_is_silent_above_its_altitude_and_sighted_below() -> No
     for _ in range(150):
         advance(descent)
         above, rate = column(descent, "motion.position")[:, 2], -column(descent, "motion.velocity")[:, 2]
-        valid = column(descent, "reading.valid") > 0.5
+        valid = column(descent, "altimeter.valid") > 0.5
         assert np.array_equal(valid, above <= latch)
         first_rate = np.where((first < 0.0) & valid, rate, first_rate)
         first = np.where((first < 0.0) & valid, above, first)

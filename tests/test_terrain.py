@@ -11,7 +11,7 @@ from lunar_env import Descent, Range, load_scenario
 from lunar_env.faults import with_fault
 from lunar_env.maps import cones, load_maps
 from lunar_env.relief import Map, ground_maps
-from lunar_env.sensors import rough_distance
+from lunar_env.beams import rough_distance
 from lunar_env.state import Surface
 from lunar_env.terrain import Maps, ground_height, ground_shape
 

@@ -261,7 +261,7 @@ def test_overrides_change_what_the_file_says(tmp_path):
     assert (wanted.num_envs, wanted.ppo.learning_rate, wanted.scenario) == (7, 1e-4, "vertical")
     assert wanted.ppo.batch_size == 1024, "the rest of the table is lost"
     scenario, practice = train.scenarios_of(wanted)
-    assert scenario.altimeter.delay == practice.altimeter.delay == 0.4
+    assert scenario.sensor("altimeter").delay == practice.sensor("altimeter").delay == 0.4
     assert (practice.start.progress.low, practice.start.throttle) == (0.5, 0.9)
 
 

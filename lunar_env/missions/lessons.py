@@ -4,7 +4,7 @@ from math import radians
 
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
-from lunar_env.sensors import Altimeter
+from lunar_env.sensors import RangeFinder
 from lunar_env.world import Start
 
 VERTICAL = Scenario(
@@ -12,7 +12,7 @@ VERTICAL = Scenario(
     summary="The last kilometre straight down with a throttle, a noisy altimeter and a fifth of a second of lag",
     control="throttle",
     start=Start(altitude=Range(800.0, 1_200.0), descent_rate=Range(30.0, 50.0), propellant=Range(40.0, 60.0)),
-    altimeter=Altimeter(delay=0.2, noise=0.5, noise_growth=0.005, maximum_range=3_000.0),
+    sensors=(RangeFinder(delay=0.2, noise=0.5, noise_growth=0.005, maximum_range=3_000.0),),
     decision_period=0.5,
     time_limit=120.0,
     ceiling=1_500.0,
@@ -32,7 +32,7 @@ PLANAR = Scenario(
         tilt=Range(0.0, radians(15.0)),
         propellant=Range(50.0, 60.0),
     ),
-    altimeter=Altimeter(delay=0.2, noise=0.5, noise_growth=0.005, maximum_range=3_000.0),
+    sensors=(RangeFinder(delay=0.2, noise=0.5, noise_growth=0.005, maximum_range=3_000.0),),
     decision_period=0.5,
     time_limit=150.0,
     ceiling=1_500.0,

@@ -11,12 +11,12 @@ Its altitude is [P]: "below 12 km" a minute earlier, and high enough that pitch-
 
 from math import radians
 
+from lunar_env.devices import SERIES_1_LASER
 from lunar_env.dynamics import Engine
 from lunar_env.faults import Faults, LateAcquisition
 from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario, change
-from lunar_env.sensors import Altimeter
 from lunar_env.terrain import Terrain
 from lunar_env.world import Start
 
@@ -51,17 +51,7 @@ AS_PLANNED = Scenario(
         bias_z=Range(-5e-4, 5e-4),
         random_walk=1e-3,  # 0.06 m/s/sqrt(h) [V2: NAVT, STIM300]
     ),
-    altimeter=Altimeter(  # rate, latency, noise of the unit are unpublished: all [P]
-        period=0.1,
-        delay=Range(0.1, 0.3),
-        jitter=0.1,
-        maximum_range=10_000.0,  # [V2: INNO] "between 10 and 3 km"
-        closing_speed=300.0,
-        noise=0.5,
-        noise_growth=0.005,  # Apollo-like: 1.5 % + 1.52 m at 3 sigma [V: ELI]
-        scale=Range(0.995, 1.005),
-        resolution=0.1,
-    ),
+    sensors=(SERIES_1_LASER,),
     faults=Faults(late_acquisition=LateAcquisition(probability=1.0, altitude=Range(3_000.0, 10_000.0))),  # [V2: INNO]
     terrain=Terrain(
         slope=Range(0.0, radians(6.0)),  # smooth mare; Blue Ghost's criterion was below 5 degrees [V2: JM]
