@@ -1,6 +1,7 @@
 """The maps of a batch on its device: what terrain.py reads, from what the scenario names."""
 
 import functools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from lunar_env.elevation import load_elevation
 from lunar_env.relief import KINDS, Map, ground_maps
 from lunar_env.terrain import BLOCK, Maps
 
+WAYS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # signs of the steps along both axes, in the order of ``steepest_seen``
+NEARBY = 4  # cells within which the cones go by the gradient
 SMOOTH = Map(np.zeros((1, 1), dtype=np.float32), 1.0)
 
 
@@ -40,45 +43,59 @@ def load_maps(name: str, seed: int, spacing: float, device: torch.device) -> tup
     maps.periodic = int(periodic)
     maps.top = sum(float(one.heights.max()) for one in (coarse, fine))
     maps.fine_span = float(np.ptp(fine.heights))
-    maps.steepest = sum(float(gradients(one, periodic).max()) for one in (coarse, fine))
+    maps.steepest = sum(float(max(gradients(one, periodic, way).max() for way in WAYS)) for one in (coarse, fine))
     return maps, tensors
 
 
 def cones(one: Map, periodic: bool) -> np.ndarray:
-    """By blocks of BLOCK x BLOCK cells: a slope that no line from ground in the block up to other ground exceeds.
+    """Slopes that no line from ground in a block up to other ground exceeds: (4, rows, columns), by way and block.
 
-    Ground within two nodes rises by the steepest gradient there at most. Ground farther than ``near`` nodes and within
-    ``far`` is at most as high as the highest node around it, over ground at least as high as the lowest of the block.
+    A block has BLOCK x BLOCK cells; a way is a quarter of all directions, see WAYS. Ground within NEARBY cells rises by
+    the steepest gradient there at most. Ground farther than ``near`` cells and within ``far`` is at most as high as the
+    highest node around it, over ground at least as high as the lowest of the block; thin rings make that tight.
     """
-    lowest = blocks(widened(one.heights, 1, periodic, np.minimum), np.minimum)
-    slope = blocks(widened(gradients(one, periodic), 3, periodic, np.maximum), np.maximum)
-    highest, reach, near = one.heights, 0, 2
-    while near < max(one.heights.shape):
-        far = 2 * near
-        while reach < far + 2:
-            more = min(far + 2 - reach, 2 * reach + 1)  # so that the window has no gaps
-            highest, reach = widened(highest, more, periodic, np.maximum), reach + more
-        slope = np.maximum(slope, (blocks(highest, np.maximum) - lowest) / (near * one.spacing))
-        near = far
-    return slope
+    top, bottom = (around_cells(one.heights, periodic, extreme) for extreme in (np.maximum, np.minimum))
+    lowest, slopes = blocks(bottom, np.minimum), []
+    for way in WAYS:
+        slope = blocks(widened(gradients(one, periodic, way), 0, NEARBY, way, periodic), np.maximum)
+        highest, reach, near = top, 0, NEARBY
+        while near < max(top.shape):
+            far = math.ceil(1.25 * near)
+            highest, reach = widened(highest, reach, far, way, periodic), far
+            slope = np.maximum(slope, (blocks(highest, np.maximum) - lowest) / (near * one.spacing))
+            near = far
+        slopes.append(slope)
+    return np.stack(slopes)
 
 
-def gradients(one: Map, periodic: bool) -> np.ndarray:
-    """For each cell, a gradient that its bilinear patch does not exceed."""
+def gradients(one: Map, periodic: bool, way: tuple[int, int]) -> np.ndarray:
+    """For each cell, a gradient that its bilinear patch does not exceed uphill in any direction of a way."""
     padded = np.pad(one.heights, ((0, 1), (0, 1)), mode="wrap" if periodic else "edge")
-    along, across = np.abs(np.diff(padded, axis=0)), np.abs(np.diff(padded, axis=1))
+    along, across = (np.maximum(sign * np.diff(padded, axis=axis), 0.0) for axis, sign in enumerate(way))
     steepest = np.hypot(np.maximum(along[:, 1:], along[:, :-1]), np.maximum(across[1:], across[:-1]))
     return steepest / one.spacing
 
 
-def widened(values: np.ndarray, nodes: int, periodic: bool, extreme: np.ufunc) -> np.ndarray:
-    """The extreme of each value, the ``nodes``-th before it and the ``nodes``-th after it, along both axes."""
+def around_cells(heights: np.ndarray, periodic: bool, extreme: np.ufunc) -> np.ndarray:
+    """The extreme of the four nodes of each cell."""
     for axis in (0, 1):
-        pad = [(nodes, nodes) if other == axis else (0, 0) for other in (0, 1)]
-        padded = np.pad(values, pad, mode="wrap" if periodic else "edge")
-        count = values.shape[axis]
-        values = extreme.reduce([np.take(padded, range(k, k + count), axis) for k in (0, nodes, 2 * nodes)])
+        heights = extreme(heights, moved(heights, 1, axis, periodic))
+    return heights
+
+
+def widened(values: np.ndarray, reach: int, wanted: int, way: tuple[int, int], periodic: bool) -> np.ndarray:
+    """The greatest within ``wanted`` cells along a way, from the greatest within ``reach``."""
+    while reach < wanted:
+        more = min(wanted - reach, reach + 1)  # so that the window has no gaps
+        for axis in (0, 1):
+            values = np.maximum(values, moved(values, more * way[axis], axis, periodic))
+        reach += more
     return values
+
+
+def moved(values: np.ndarray, cells: int, axis: int, periodic: bool) -> np.ndarray:
+    """What lies so many cells farther along an axis, round the period or up to the edge."""
+    return np.take(values, np.arange(values.shape[axis]) + cells, axis, mode="wrap" if periodic else "clip")
 
 
 def blocks(values: np.ndarray, extreme: np.ufunc) -> np.ndarray:

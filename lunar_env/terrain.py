@@ -58,8 +58,8 @@ class Maps:
 
     coarse: wp.array2d(dtype=float)  # [m]
     fine: wp.array2d(dtype=float)  # [m]
-    coarse_cones: wp.array2d(dtype=float)  # by blocks of nodes, see ``steepest_seen``
-    fine_cones: wp.array2d(dtype=float)
+    coarse_cones: wp.array3d(dtype=float)  # by way and block of cells, see ``steepest_seen``
+    fine_cones: wp.array3d(dtype=float)
     per_coarse: float  # [1/m] nodes per metre
     per_fine: float  # [1/m]
     levels: int  # 0 for none, 1 for the coarse one alone, 2
@@ -179,42 +179,55 @@ def map_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
 
 
 @wp.func
-def cone_at(cones: wp.array2d(dtype=float), u: float, v: float, periodic: int) -> float:
+def cone_at(cones: wp.array3d(dtype=float), way: int, u: float, v: float, periodic: int) -> float:
     """The entry of a table of blocks at (u, v) in units of blocks."""
     i = int(wp.floor(u))
     j = int(wp.floor(v))
     if periodic == 1:
-        return cones[i & (cones.shape[0] - 1), j & (cones.shape[1] - 1)]
-    return cones[wp.clamp(i, 0, cones.shape[0] - 1), wp.clamp(j, 0, cones.shape[1] - 1)]
+        return cones[way, i & (cones.shape[1] - 1), j & (cones.shape[2] - 1)]
+    return cones[way, wp.clamp(i, 0, cones.shape[1] - 1), wp.clamp(j, 0, cones.shape[2] - 1)]
 
 
 @wp.func
-def steepest_seen(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec2:
-    """The steepest slopes from the ground at (x, y) up to other ground, the named step's aside: coarse and fine map's.
+def steepest_seen(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Maps) -> wp.vec2:
+    """The steepest slopes from the ground at (x, y) up to other ground in a direction: coarse and fine map's.
 
-    Nothing rises above a cone of their sum that stands on the point (cone step mapping, Dummer 2006).
+    The named step is left out. Nothing that way rises above a cone of their sum that stands on the point (cone step
+    mapping, Dummer 2006).
     """
     coarse = surface.steepest
     fine = float(0.0)
     if surface.roughness > 0.0:
         at = turned(x, y, surface)
+        along = turned(along_x, along_y, surface)
+        way = wp.where(along[0] < 0.0, 2, 0) + wp.where(along[1] < 0.0, 1, 0)
         per_block = 1.0 / float(BLOCK)
         block = on_coarse(at, surface, maps) * per_block
-        coarse = coarse + surface.roughness * cone_at(maps.coarse_cones, block[0], block[1], maps.periodic)
+        coarse = coarse + surface.roughness * cone_at(maps.coarse_cones, way, block[0], block[1], maps.periodic)
         if maps.levels == 2:
             block = on_fine(at, surface, maps) * per_block
-            fine = surface.roughness * cone_at(maps.fine_cones, block[0], block[1], 1)
+            fine = surface.roughness * cone_at(maps.fine_cones, way, block[0], block[1], 1)
     return wp.vec2(coarse, fine)
 
 
 @wp.func
-def nearby_on_map(maps: Maps) -> float:
-    """Horizontal distance [m] within which ``steepest_seen`` bounds the gradient itself: three nodes, see ``cones``."""
-    if maps.levels == 2:
-        return 3.0 / maps.per_fine
-    if maps.levels == 1:
-        return 3.0 / maps.per_coarse
-    return 1.0e9
+def through_cell(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Maps) -> float:
+    """How many times (along_x, along_y) lead from (x, y) to the end of the cell there; of smooth ground, a metre."""
+    times = 1.0 / wp.max(wp.sqrt(along_x * along_x + along_y * along_y), 1.0e-6)
+    if surface.roughness > 0.0:
+        at = turned(x, y, surface)
+        along = turned(along_x, along_y, surface)
+        node = on_fine(at, surface, maps)
+        per_metre = maps.per_fine
+        if maps.levels == 1:
+            node = on_coarse(at, surface, maps)
+            per_metre = maps.per_coarse
+        for axis in range(2):
+            ahead = node[axis] - wp.floor(node[axis])
+            if along[axis] > 0.0:
+                ahead = 1.0 - ahead
+            times = wp.min(times, ahead / wp.max(wp.abs(along[axis]) * per_metre, 1.0e-6))
+    return times
 
 
 @wp.func
