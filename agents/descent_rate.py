@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 
 import torch
 
-from agents.altitude_filter import AltitudeFilter
 from agents.pilot import require_control
 from lunar_env import Scenario
+from lunar_env.altitude_filter import AltitudeFilter
 from lunar_env.quantities import Range
 
 
@@ -21,7 +21,7 @@ class DescentRatePilot(ABC):
             raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
         self.fastest = float(scenario.guidance.maximum_descent_rate)  # [m/s]
         self.table = scenario.observation_table()
-        self.filter = AltitudeFilter(num_landers, scenario.decision_period, device=device)
+        self.filter = AltitudeFilter(self.table, num_landers, scenario.decision_period, device=device)
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""

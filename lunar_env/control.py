@@ -48,7 +48,7 @@ class Guidance:
     vertical_time: Number = number(1.5, "s", "time constant of the rate of descent [P]", low=0.1, high=100.0)
     lateral_time: Number = number(3.0, "s", "time constant of the lateral speed [P]", low=0.1, high=100.0)
     lateral_limit: Number = number(
-        2.14, "-", "lateral thrust over vertical thrust at most, tan 65 deg [P]", low=0.0, high=100.0
+        2.14, "-", "lateral thrust over what carries the weight at most, tan 65 deg [P]", low=0.0, high=100.0
     )
 
 
@@ -114,7 +114,8 @@ def tracking_thrust(
     lateral_y = (wish[1] - velocity[1]) * gain
     lateral = wp.sqrt(lateral_x * lateral_x + lateral_y * lateral_y)
     left = wp.sqrt(strongest * strongest - vertical * vertical)
-    allowed = wp.min(left, vertical * guidance.lateral_limit)
+    # Orbital speed carries weight as well, so that braking from orbit may be as level as it needs to.
+    allowed = wp.min(left, (vertical + across / moon.radius) * guidance.lateral_limit)
     share = 1.0
     if lateral > allowed:
         share = allowed / lateral

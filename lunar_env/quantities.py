@@ -36,6 +36,11 @@ class Range:
 Number = float | Range
 
 
+def middle(value: Number) -> float:
+    """A number, or the middle of its range: what a flight computer takes as nominal."""
+    return 0.5 * (value.low + value.high) if isinstance(value, Range) else float(value)
+
+
 def number(
     default: Number,
     unit: str,

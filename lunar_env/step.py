@@ -213,7 +213,9 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
         lander.belief = belief
     lander = sense(tables, settings, row, lander, world, height)
     if touched:
-        lander.record = at_touchdown(lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps)
+        lander.record = at_touchdown(
+            lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps, world.gear
+        )
         outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
         if outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
             up = up_at(lander.motion.position, world.moon.radius)

@@ -9,7 +9,7 @@ from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
 from lunar_env.ground import GearDrawn, lateral_velocity
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Record, Surface
-from lunar_env.terrain import Maps, shape_below
+from lunar_env.terrain import Maps, height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -90,15 +90,42 @@ def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> flo
 
 
 @wp.func
-def at_touchdown(record: Record, motion: Motion, moon: MoonDrawn, surface: Surface, maps: Maps) -> Record:
+def slope_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps, gear: GearDrawn) -> float:
+    """Slope [rad] of the ground that the feet stand on: over rough ground, from the heights below them."""
+    x = wp.vec3(gear.foot_distance, 0.0, 0.0)
+    y = wp.vec3(0.0, gear.foot_distance, 0.0)
+    rise_x = float(0.0)
+    rise_y = float(0.0)
+    if rough(surface):
+        per_span = 0.5 / gear.foot_distance
+        ahead, behind = (
+            height_below(position + x, radius, surface, maps),
+            height_below(position - x, radius, surface, maps),
+        )
+        left, right = (
+            height_below(position + y, radius, surface, maps),
+            height_below(position - y, radius, surface, maps),
+        )
+        rise_x = (ahead - behind) * per_span
+        rise_y = (left - right) * per_span
+    else:
+        ground = shape_below(position, radius, surface, maps)
+        rise_x = ground[1]
+        rise_y = ground[2]
+    return wp.atan(wp.sqrt(rise_x * rise_x + rise_y * rise_y))
+
+
+@wp.func
+def at_touchdown(
+    record: Record, motion: Motion, moon: MoonDrawn, surface: Surface, maps: Maps, gear: GearDrawn
+) -> Record:
     """Speeds and angles at the moment the ground is met."""
     up = up_at(motion.position, moon.radius)
-    ground = shape_below(motion.position, moon.radius, surface, maps)
     record.descent_rate = -wp.dot(motion.velocity, up)
     record.lateral_speed = wp.length(lateral_velocity(motion, moon.radius))
     record.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))
     record.rate = wp.length(motion.rates)
-    record.slope = wp.atan(wp.sqrt(ground[1] * ground[1] + ground[2] * ground[2]))
+    record.slope = slope_below(motion.position, moon.radius, surface, maps, gear)
     record.distance = wp.sqrt(motion.position[0] * motion.position[0] + motion.position[1] * motion.position[1])
     return record
 

@@ -42,8 +42,11 @@ ORDER: list[str | tuple[str, ...]] = [
     "abreast",
     "truth",
     "scenario",
+    "altitude_filter",
+    "autopilot",
     "missions",
     "descent",
+    "replays",
     # the shells
     ("instruments", "rendering"),
     "scene",

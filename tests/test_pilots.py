@@ -15,13 +15,13 @@ pytest.importorskip("safetensors")
 pytest.importorskip("scipy")
 
 from agents import flying
-from agents.altitude_filter import AltitudeFilter
 from agents.features import Features
 from agents.flying import fly_episodes, fly_traced
 from agents.pilots import CLASSICAL, SHIPPED, make_pilot
 from agents.policy import PolicyNetwork, save_policy
 from agents.statistics import wilson
 from lunar_env import Descent, Outcome, load_scenario
+from lunar_env.altitude_filter import AltitudeFilter
 
 EPISODES, SEED = 1_000, 1_000_000  # the evaluation's own; training seeds lie below
 REPLAY = load_scenario("resilience_replay")
@@ -174,7 +174,7 @@ def test_reset_forgets_the_masked_landers_only(pilot, policy, seen):
 
 def estimates(delay, compensated=True, tilt=0.2, error=500.0):
     """Error [m] of the filter's height, reading by reading, on a noise-free descent at 40 m/s, slowing by 1 m/s^2."""
-    altitude_filter = AltitudeFilter(1, period=1.0)
+    altitude_filter = AltitudeFilter(REPLAY.observation_table(), 1, period=1.0)
     errors = []
     for second in range(20):
         then = second - delay
@@ -189,6 +189,8 @@ def estimates(delay, compensated=True, tilt=0.2, error=500.0):
             "velocity_y": 0.0,
             "attitude_x": math.sin(tilt / 2.0),
             "attitude_y": 0.0,
+            "attitude_z": 0.0,
+            "attitude_w": math.cos(tilt / 2.0),
         }
         seen = altitude_filter.update({name: torch.tensor([value]) for name, value in reading.items()})
         errors.append(float(seen) - height)

@@ -7,8 +7,47 @@ by us. Source keys are those of the missions reference, section 9.
 import difflib
 from typing import Any
 
-from lunar_env.missions import lessons, resilience
+from lunar_env.missions import (
+    apollo,
+    beresheet,
+    blue_ghost_m1,
+    chandrayaan_3,
+    chang_e,
+    hakuto_r,
+    im_1,
+    im_2,
+    lessons,
+    mars,
+    resilience,
+    series2_apex,
+    slim,
+    surveyor,
+)
+from lunar_env.missions.mission import Mission
 from lunar_env.scenario import Scenario, change
+
+# By date, the newest first.
+MISSIONS: tuple[Mission, ...] = (
+    series2_apex.SERIES2_APEX,
+    hakuto_r.M2,
+    im_2.IM_2,
+    blue_ghost_m1.BLUE_GHOST_M1,
+    im_1.IM_1,
+    slim.SLIM,
+    chandrayaan_3.CHANDRAYAAN_3,
+    hakuto_r.M1,
+    chang_e.CHANG_E_5,
+    beresheet.BERESHEET,
+    chang_e.CHANG_E_4,
+    mars.SCHIAPARELLI,
+    chang_e.CHANG_E_3,
+    mars.MARS_POLAR_LANDER,
+    apollo.APOLLO_15,
+    apollo.APOLLO_12,
+    apollo.APOLLO_11,
+    surveyor.SURVEYOR_3,
+    surveyor.SURVEYOR,
+)
 
 PRESETS: dict[str, Scenario] = {
     preset.name: preset
@@ -18,6 +57,9 @@ PRESETS: dict[str, Scenario] = {
         resilience.AS_PLANNED,
         resilience.RESILIENCE,
         resilience.REPLAY,
+        hakuto_r.M2_WHOLE_PLANNED,
+        hakuto_r.M2_WHOLE,
+        *(scenario for mission in MISSIONS for scenario in mission.scenarios),
     )
 }
 

@@ -11,6 +11,7 @@ Its altitude is [P]: "below 12 km" a minute earlier, and high enough that pitch-
 
 from math import radians
 
+from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import SERIES_1_LASER
 from lunar_env.dynamics import Engine
 from lunar_env.faults import Faults, LateAcquisition
@@ -21,6 +22,14 @@ from lunar_env.terrain import Terrain
 from lunar_env.world import Start
 
 FULL_TURN = Range(0.0, radians(360.0))
+
+# The only plan that was published for this vehicle, the webcast of the first flight.
+PLAN = FlightPlan(
+    heights=(0.0, 5.0, 20.0, 1_000.0, 3_000.0),
+    rates=(1.2, 1.2, 17 / 3.6, 120 / 3.6, 300 / 3.6),  # below 5 m: contact speed [P]
+    source="M1's webcast: 300 km/h at 3 km, 120 km/h at 1 km, 17 km/h at 20 m [V2: ASTV]",
+    braking_rate=50.0,  # until most of the lateral speed is gone [C]
+)
 
 AS_PLANNED = Scenario(
     name="resilience_as_planned",

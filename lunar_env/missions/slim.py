@@ -1,0 +1,78 @@
+"""SLIM, 19 January 2024: a pinpoint landing on one of two engines, on its nose.
+
+At about 50 m one of the two main engines lost its nozzle; the other one landed the vehicle with 1.4 m/s of vertical
+speed, inside its specification, with lateral speed and attitude outside [V2: JAXA-news].
+"""
+
+from dataclasses import replace
+
+from lunar_env.actuators import Attitude
+from lunar_env.autopilot import FlightPlan
+from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, SLIM_PULSE_RADAR, STIM300
+from lunar_env.faults import EngineLoss, Faults
+from lunar_env.ground import Gear
+from lunar_env.missions import measures
+from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
+from lunar_env.quantities import Range
+from lunar_env.scenario import change
+from lunar_env.task import Limits
+
+DRY = 190.0  # [kg] [V: NSSDC]
+THRUST, IMPULSE = 1_000.0, 320.0  # [N] 2 x 500 N [V: NSSDC]; [s] [R]
+SPEED = 1_700.0  # [m/s] at 15 km [V2: ISKY]
+PROPELLANT = 185.0  # [kg] [C] burnt(375, 1_850, 320) leaves the landing some
+
+MASS = cylinder(DRY, 1.2, 1.7)  # 2.4 x 1.7 x 2.7 m [R]
+
+# The same radar's beams for velocity [R]; numbers [P].
+VELOCITY_RADAR = replace(
+    NAVIGATION_DOPPLER_LIDAR, name="velocity_radar", beams=4, maximum_range=3_500.0, speed_noise=0.1
+)
+
+PLANNED = whole_descent(
+    name="slim_planned",
+    summary="SLIM with both engines to the ground: from 15 km to a slope near Shioli",
+    mass=MASS,
+    engine=engine(THRUST, IMPULSE, 0.1),  # pulse-modulated [R], so that little thrust is possible
+    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    gear=Gear(centre_height=0.9, foot_distance=0.8),  # [P]
+    start=start_from_orbit(15_000.0, SPEED, 461_500.0, PROPELLANT),
+    navigation=STIM300.navigation(altitude_error=Range(-300.0, 300.0)),  # [P]
+    sensors=(SLIM_PULSE_RADAR, VELOCITY_RADAR),
+    terrain=HIGHLAND,
+    limits=Limits(descent_rate=3.0, lateral_speed=1.0),  # [P] as Chandrayaan-3's
+)
+FLOWN = change(
+    PLANNED,
+    {
+        "name": "slim",
+        "summary": "SLIM as it flew: one of two engines lost at 50 m",
+        # Half the thrust, pushing beside the centre of mass by more than the reaction control can hold [P].
+        "faults": Faults(engine_loss=EngineLoss(probability=1.0, below=50.0, loss=0.5, offset=0.072)),
+    },
+)
+
+SLIM = Mission(
+    title="SLIM",
+    date="2024-01-19",
+    story="One of two engines lost its nozzle at 50 m; landed on the other, on its nose",
+    flown=FLOWN,
+    planned=PLANNED,
+    plan=FlightPlan(
+        heights=(0.0, 5.0, 50.0, 3_500.0),
+        rates=(1.4, 1.4, 2.0, 70.0),
+        source="vertical phase from about 3.5 km [V2: JST], obstacle avoidance at 50 m [V2: LHN]; rates [P]",
+    ),
+    checks=(
+        Check(
+            "vertical speed at touchdown",
+            "m/s",
+            1.4,
+            0.9,
+            1.9,
+            "[V2: JAXA-news]",
+            measures.at_touchdown("descent_rate"),
+        ),
+    ),
+)
