@@ -23,12 +23,13 @@ class FilterTuning:
     noise: float = 1.0  # [m] of a reading at zero range
     noise_growth: float = 0.008  # [m/m] of a reading, per range: noise, scale error
     slope: float = 0.06  # [rad] of the ground: a tilted beam meets ground of another height
+    unevenness: float = 0.0  # [m] of ground that a level beam would meet: it is not the ground below
     drift: float = 0.5  # [m/s] of the correction, per second of flight
     drift_lateral: float = 0.05  # [m/m] of the correction, per metre flown sideways over uneven ground
 
 
 def local_axes(reading: dict[str, torch.Tensor], body: torch.Tensor) -> torch.Tensor:
-    """(N, 3) vectors of the body in the site's axes, by the believed attitude; the site's are local within its reach."""
+    """(N, 3) vectors of the body in the site's axes, by the believed attitude; near the pad they are the local ones."""
     q = torch.stack([reading[f"attitude_{axis}"] for axis in "xyz"], dim=1)
     w = reading["attitude_w"][:, None]
     twice = 2.0 * torch.linalg.cross(q, body)
@@ -42,7 +43,7 @@ class VelocityFilter:
     with all beams valid moves the correction by a share of what is seen.
     """
 
-    SHARE = 0.3  # [-] of the difference [P]
+    SHARE = 0.1  # [-] of the difference [P]
 
     def __init__(self, table: ObservationTable, num_landers: int, device: torch.device | str = "cpu") -> None:
         self.finders = []
@@ -105,7 +106,7 @@ class Beams:
             sine = torch.sqrt((1.0 - cosine**2).clamp(min=0.0))
             slant = reading[distance]
             height = slant * cosine + reading["velocity_up"] * reading[age]
-            deviation = tuning.noise + slant * (tuning.noise_growth + tuning.slope * sine)
+            deviation = tuning.noise + tuning.unevenness * sine + slant * (tuning.noise_growth + tuning.slope * sine)
             found.append(Sounding(height, deviation, (reading[valid] > 0.5) & (cosine > 0.3)))
         return found
 

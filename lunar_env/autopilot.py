@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lunar_env.altitude_filter import AltitudeFilter, GatedFilter, InertialOnly, SlantOnly, VelocityFilter
+from lunar_env.altitude_filter import AltitudeFilter, FilterTuning, GatedFilter, InertialOnly, SlantOnly, VelocityFilter
 from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.quantities import middle
 from lunar_env.scenario import Scenario
@@ -28,11 +28,13 @@ class FlightPlan:
     rates: tuple[float, ...]
     source: str = ""
     navigation: str = "fused"  # how the height is known, a key of FILTERS
+    unevenness: float = 20.0  # [m] see FilterTuning [P]
     lead: float = 2.0  # [s] the plan is read where the vehicle will be: half a decision and the loop's lag
     braked: float = 60.0  # [m/s] of lateral speed below which the plan is followed [P]
     braking_rate: float = 0.0  # [m/s] of descent while braking blind; 0: steer to the gate
     diving_rate: float = 0.0  # [m/s] of descent before that, down to a believed height of ``diving_until``
     diving_until: float = 1e9  # [m]
+    trim: float = 0.0  # [1/s] gain with which a lasting error of the rate is taken out
     cut: float = 0.0  # [m] believed height at which the engine is cut for good
     fastest_braking: float = 150.0  # [m/s] rate of descent while braking, at most [P]
 
@@ -61,10 +63,12 @@ class Autopilot:
         self.fastest = middle(scenario.guidance.maximum_descent_rate)  # [m/s]
         self.sideways = middle(scenario.guidance.maximum_lateral_speed)  # [m/s]
         self.table = scenario.observation_table()
-        self.filter = FILTERS[plan.navigation](self.table, num_landers, scenario.decision_period, device=device)
+        tuning = FilterTuning(unevenness=plan.unevenness)
+        self.filter = FILTERS[plan.navigation](self.table, num_landers, scenario.decision_period, tuning, device)
         self.velocity = VelocityFilter(self.table, num_landers, device)
         self.height = torch.zeros(num_landers, device=device)  # [m] believed, at the last decision
         self.is_cut = torch.zeros(num_landers, dtype=torch.bool, device=device)
+        self.trimmed = torch.zeros(num_landers, device=device)  # [m/s] on top of the wished rate
         self.thrust = middle(scenario.engine.maximum_thrust)  # [N]
         self.dry_mass = middle(scenario.mass.dry)  # [kg]
         self.exhaust_speed = middle(scenario.engine.specific_impulse) * STANDARD_GRAVITY  # [m/s]
@@ -76,17 +80,25 @@ class Autopilot:
         self.filter.reset(mask)
         self.velocity.reset(mask)
         self.is_cut[mask] = False
+        self.trimmed[mask] = 0.0
 
     def act(self, observation: torch.Tensor) -> torch.Tensor:
         """The actions (N, 3): the wished rate of descent and no lateral speed."""
         reading = self.table.read(observation)
+        error = self.velocity.update(reading)
+        self.filter.correction += self.filter.period * error[:, 2]
+        for axis, name in enumerate(("velocity_x", "velocity_y", "velocity_up")):
+            reading[name] = reading[name] + error[:, axis]
         self.height = self.filter.update(reading)
         rate = self.wished_rate(reading, self.height)
-        if self.plan.cut > 0.0:
-            self.is_cut |= self.height <= self.plan.cut
+        plan = self.plan
+        if plan.cut > 0.0:
+            self.is_cut |= self.height <= plan.cut
             rate = torch.where(self.is_cut, self.fastest, rate)  # faster than it falls, so the engine is off
+        slower = rate + reading["velocity_up"]  # [m/s] than wished
+        self.trimmed = (self.trimmed + plan.trim * self.filter.period * slower).clamp(-5.0, 5.0)
+        rate = rate + self.trimmed
         # The loop flies on inertial velocity, so what that is off by is asked for on top.
-        error = self.velocity.update(reading)
         descent = torch.sqrt(((rate + error[:, 2]) / self.fastest).clamp(0.0, 1.0))  # the actions' scales are quadratic
         lateral = -torch.sign(error[:, :2]) * torch.sqrt((error[:, :2].abs() / self.sideways).clamp(0.0, 1.0))
         return torch.cat([2.0 * descent[:, None] - 1.0, lateral], dim=1)

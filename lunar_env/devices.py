@@ -126,21 +126,30 @@ class InertialUnit:
     gyro_bias: float = datum("rad/s", "largest, each axis")
     angle_random_walk: float = datum("rad/sqrt(s)", "of integrated rate")
 
-    def navigation(self, **initial: Number) -> Navigation:
-        """The navigation of a vehicle that flies this unit, with its ``initial`` errors; see ``Navigation``."""
-        bias, gyro = (Range(-largest, largest) for largest in (self.accelerometer_bias, self.gyro_bias))
+    def navigation(self, calibrated: float = 1.0, **initial: Number) -> Navigation:
+        """The navigation of a vehicle that flies this unit, with its ``initial`` errors; see ``Navigation``.
+
+        ``calibrated`` is the share of the biases, above 0, that calibration leaves before the descent: in free fall for
+        the accelerometers, against the stars for the gyros.
+        """
+        bias, gyro = symmetric(self.accelerometer_bias * calibrated), symmetric(self.gyro_bias * calibrated)
         return Navigation(
             bias_x=bias,
             bias_y=bias,
             bias_z=bias,
             random_walk=self.velocity_random_walk,
-            scale_error=Range(-self.scale_error, self.scale_error),
+            scale_error=symmetric(self.scale_error),
             gyro_bias_x=gyro,
             gyro_bias_y=gyro,
             gyro_bias_z=gyro,
             angle_random_walk=self.angle_random_walk,
             **initial,
         )
+
+
+def symmetric(largest: float) -> Number:
+    """What a data sheet means by a largest value: drawn between its negative and itself."""
+    return Range(-largest, largest) if largest > 0.0 else 0.0
 
 
 STIM300 = InertialUnit(

@@ -92,11 +92,15 @@ def up_at(position: wp.vec3, radius: float) -> wp.vec3:
 def altitude_of(position: wp.vec3, radius: float) -> float:
     """Height above the mean sphere [m].
 
-    As published: |r| - R. As programmed: z + (x^2 + y^2) / (|r| + R + z), the same without the cancellation.
+    As published: |r| - R. As programmed: z + (x^2 + y^2) / (|r| + R + z), the same without the cancellation; on the
+    far half of the sphere, where R + z is negative, as published.
     """
     centre_height = position[2] + radius
     across = position[0] * position[0] + position[1] * position[1]
-    return position[2] + across / (wp.sqrt(across + centre_height * centre_height) + centre_height)
+    distance = wp.sqrt(across + centre_height * centre_height)
+    if centre_height < 0.0:
+        return distance - radius
+    return position[2] + across / (distance + centre_height)
 
 
 @wp.func

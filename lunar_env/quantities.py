@@ -161,7 +161,7 @@ def _validate_setting(where: str, value: Any, item: dataclasses.Field) -> None:
     if choices and value not in choices:
         raise ValueError(f"{where} must be one of {', '.join(map(repr, choices))}, got {value!r}")
     low = item.metadata.get("low", -math.inf)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not low <= value < math.inf:
+    if isinstance(value, int | float) and not isinstance(value, bool) and not (low <= value and math.isfinite(value)):
         unit = f" {item.metadata['unit']}" if item.metadata.get("unit") else ""
         raise ValueError(f"{where} must be at least {low:g}{unit} and finite, got {value!r}")
 

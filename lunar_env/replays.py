@@ -8,6 +8,7 @@ import torch
 from lunar_env.autopilot import Autopilot
 from lunar_env.descent import Descent
 from lunar_env.missions.mission import Check, Mission
+from lunar_env.orbit_autopilot import OrbitAutopilot, OrbitPlan
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
 
@@ -45,7 +46,8 @@ class Result:
 def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: int = SEED) -> Flights:
     """Fly episodes of a mission's scenario with its own flight computer."""
     descent = Descent(scenario, num_envs=episodes, seed=seed, autoreset="disabled")
-    autopilot = Autopilot(mission.plan, scenario, episodes)
+    flies = OrbitAutopilot if isinstance(mission.plan, OrbitPlan) else Autopilot
+    autopilot = flies(mission.plan, scenario, episodes)
     names = ("time", "height", "descent_rate", "lateral_speed", "tilt", "believed_height", "throttle", "propellant")
     names += ("downrange",)
     rows: dict[str, list[np.ndarray]] = {name: [] for name in names}

@@ -62,15 +62,15 @@ class Scenario(World):
             )
 
     def _check_finder(self, finder: RangeFinder) -> None:
-        if finder.name in {item.name for item in fields(self)}:
-            raise ValueError(f"sensors: {finder.name!r} is the name of another part of a scenario; choose another")
+        _refuse_taken_name(finder.name)
         whole_ticks(f"{finder.name}.period", finder.period, self.tick)
         whole_ticks(f"{finder.name}.jitter", finder.jitter, self.tick)
         if finder.period < self.tick:
             raise ValueError(
                 f"{finder.name}.period must be at least one tick of {self.tick:g} s, got {finder.period:g} s"
             )
-        for cant in _ends(finder.cant):
+        low, high = _ends(finder.cant)
+        for cant in (low, high, min(max(0.0, low), high)):  # a wide cone is at its worst somewhere else
             away = np.arccos(np.clip(-turned_by(finder.directions(), cant)[:, 2], -1.0, 1.0))
             if away.max() > GRAZING:
                 raise ValueError(
@@ -248,7 +248,7 @@ def _changed(part: Any, changes: Mapping[str, Any], path: str) -> Any:
     for key, value in nested.items():
         where = f"{path}.{key}" if path else key
         if key not in known:
-            names = [*known, *(finder.name for finder in new.get("sensors", ()))]
+            names = [*known, *(finder.name for finder in new.get("sensors", ()) if isinstance(finder, RangeFinder))]
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"; perhaps you meant {close[0]!r}" if close else ""
             raise KeyError(f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(names)}")
@@ -272,12 +272,20 @@ def _changed_sensors(scenario: Scenario, nested: dict[str, Any]) -> tuple[dict[s
         finder = find_device(value) if isinstance(value, str) else value
         if isinstance(finder, Mapping):
             finder = _changed(RangeFinder(), finder, f"sensors[{place}]")
-        if isinstance(finder, RangeFinder) and finder.name in nested:
-            change = nested[finder.name]
+        if isinstance(finder, RangeFinder):
+            _refuse_taken_name(finder.name)
+            change = nested.pop(finder.name, {})
+            if not isinstance(change, Mapping | RangeFinder):
+                raise TypeError(f"{finder.name} must be a RangeFinder or a table of its numbers, got {change!r}")
             finder = _changed(finder, change, finder.name) if isinstance(change, Mapping) else change
         sensors.append(finder)
-    names = {"sensors", *(finder.name for finder in sensors if isinstance(finder, RangeFinder))}
-    return {key: value for key, value in nested.items() if key not in names}, tuple(sensors)
+    nested.pop("sensors", None)
+    return nested, tuple(sensors)
+
+
+def _refuse_taken_name(name: str) -> None:
+    if name in {item.name for item in fields(Scenario)}:
+        raise ValueError(f"sensors: {name!r} is the name of another part of a scenario; choose another")
 
 
 def _number(where: str, value: Any) -> Any:

@@ -49,6 +49,7 @@ class Terrain:
 
 TerrainDrawn = mirrored(Terrain)
 
+FAR_SIDE = wp.constant(0.1)  # of the radius: the site's map ends 84 degrees away
 BLOCK = wp.constant(4)  # nodes along each side of a block of the cone tables
 
 
@@ -300,12 +301,12 @@ def ground_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
 @wp.func
 def height_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps) -> float:
     """Height [m] of the ground on the local vertical of a position."""
-    onto_sphere = radius / (radius + position[2])
+    onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
     return ground_height(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)
 
 
 @wp.func
 def shape_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps) -> wp.vec3:
     """Height [m] and gradient of the ground on the local vertical of a position."""
-    onto_sphere = radius / (radius + position[2])
+    onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
     return ground_shape(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)

@@ -28,7 +28,7 @@ class Start:
 
     altitude: Number = number(1000.0, "m", "of the footpads above the pad's level", low=0.1, high=1e6)
     distance: Number = number(
-        0.0, "m", "downrange distance still to go to the pad, along the surface", low=-2e6, high=2e6
+        0.0, "m", "downrange distance still to go to the pad, along the surface", low=-5.4e6, high=5.4e6
     )
     cross_distance: Number = number(0.0, "m", "offset from the approach plane", low=-1e5, high=1e5)
     speed: Number = number(0.0, "m/s", "downrange, along the local horizontal", low=-1e4, high=1e4)

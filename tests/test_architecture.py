@@ -44,6 +44,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "scenario",
     "altitude_filter",
     "autopilot",
+    "orbit_autopilot",
     "missions",
     "descent",
     "replays",

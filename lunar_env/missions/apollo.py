@@ -29,7 +29,7 @@ APOLLO_11_DESCENT = whole_descent(
     gear=Gear(centre_height=3.5, foot_distance=3.3),  # [R]
     # The flight began 260 nmi (481 km) uprange [V2: NSF], for its approach flew slowly to be seen through a window.
     start=start_from_orbit(50_000 * FOOT, 1_698.3, 415_500.0, 8_248.0),
-    navigation=LN_200S.navigation(altitude_error=Range(-1_000.0, 1_000.0)),  # [P]; PGNCS was some 3 000 ft off [R]
+    navigation=LN_200S.navigation(0.2, altitude_error=Range(-1_000.0, 1_000.0)),  # [P]; PGNCS was some 3 000 ft off [R]
     sensors=(APOLLO_LANDING_RADAR,),
     limits=Limits(descent_rate=10 * FOOT, lateral_speed=4 * FOOT, tilt=radians(12.0)),  # [R]
 )

@@ -22,14 +22,16 @@ PLANNED = whole_descent(
     name="beresheet_planned",
     summary="Beresheet with an engine that stays on: from 25 km to Mare Serenitatis",
     mass=MASS,
-    engine=engine(430.0, 318.0, 0.3),  # LEROS of the 400 N class [R]; on or off in flight, throttled here [P]
+    engine=engine(440.0, 318.0, 0.3),  # LEROS of the 400 N class [R]; on or off in flight, throttled here [P]
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
     gear=Gear(centre_height=0.8, foot_distance=0.9),  # [P]
     start=start_from_orbit(
-        25_000.0, 1_670.0, 900_000.0, 215.0, descent_rate=Range(20.0, 24.0)
-    ),  # [V2: TOI]; propellant [C] from 2 150 m/s
-    navigation=STIM300.navigation(altitude_error=Range(-200.0, 200.0)),  # [P]
+        25_000.0, 1_670.0, 1_000_000.0, 190.0, descent_rate=Range(20.0, 24.0)
+    ),  # [V2: TOI]; propellant [C] from 2 450 m/s
+    navigation=STIM300.navigation(0.3, altitude_error=Range(-200.0, 200.0)),  # [P]
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # for its lasers [P]
+    time_limit=1_800.0,
+    extent=1_500_000.0,
     limits=Limits(descent_rate=5.0),  # [P]: the engine is cut at 5 m [V2: TOI], a fall of 4 m/s
 )
 FLOWN = change(

@@ -25,7 +25,7 @@ FLOWN = whole_descent(
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
     gear=Gear(centre_height=1.0, foot_distance=1.4),  # [P]
     start=start_from_orbit(20_000.0, 1_689.0, 409_500.0, 440.0),  # [V2: KB]; propellant [C]
-    navigation=STIM300.navigation(altitude_error=Range(-200.0, 200.0)),  # [P]; terrain-relative navigation
+    navigation=STIM300.navigation(0.3, altitude_error=Range(-200.0, 200.0)),  # [P]; terrain-relative navigation
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # for laser altimeter and velocity camera [P]
 )
 

@@ -24,7 +24,7 @@ FLOWN = whole_descent(
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
     gear=Gear(centre_height=1.1, foot_distance=1.3),  # [P]
     start=start_from_orbit(30_000.0, 1_680.0, 657_500.0, 1_000.0),  # [V2: BHU]; propellant: 1 750 kg less dry, about
-    navigation=STIM300.navigation(altitude_error=Range(-200.0, 200.0)),  # [P]
+    navigation=STIM300.navigation(0.3, altitude_error=Range(-200.0, 200.0)),  # [P]
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # for its laser and Ka altimeters, its velocimeter
     terrain=HIGHLAND,
     limits=Limits(descent_rate=3.0, lateral_speed=1.0),  # tested [V2: HT]

@@ -18,6 +18,7 @@ from lunar_env.scenario import change
 from lunar_env.task import Limits, Outcome
 
 MASS = cylinder(1_200.0, 1.8, 2.5)  # landed [V2: XIN]; size [R]
+CE_5_MASS = cylinder(1_850.0, 1.8, 3.0)  # 3 800 kg [R] less what was burnt, less a reserve
 
 CE_3 = whole_descent(
     name="chang_e_3",
@@ -27,7 +28,7 @@ CE_3 = whole_descent(
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
     gear=Gear(centre_height=1.6, foot_distance=2.0),  # [P]
     start=start_from_orbit(15_000.0, 1_692.0, 437_000.0, 1_500.0),  # 1 301 kg are the least [C]
-    navigation=LN_200S.navigation(altitude_error=Range(-200.0, 200.0)),  # [P]
+    navigation=LN_200S.navigation(0.2, altitude_error=Range(-200.0, 200.0)),  # [P]
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # for laser altimeter and microwave velocity [P]
     limits=Limits(descent_rate=5.0),  # [P]: the fall from 4 m alone is 3.6 m/s [C]
 )
@@ -44,7 +45,8 @@ CE_5 = change(
     {
         "name": "chang_e_5",
         "summary": "Chang'e 5: to Oceanus Procellarum with a vehicle to bring rock back",
-        "mass": cylinder(1_850.0, 1.8, 3.0),  # 3 800 kg [R] less what was burnt, less a reserve
+        "mass": CE_5_MASS,
+        "attitude": Attitude(maximum_torque=round(TURN_RATE * CE_5_MASS.inertia_transverse, 1)),
         # 1 898 kg used in the descent [V: ZHANG21], and 52 kg left [P].
         "start": start_from_orbit(15_000.0, 1_692.0, 637_500.0, 1_990.0),
         "limits": Limits(),

@@ -32,7 +32,7 @@ PLANNED = whole_descent(
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
     gear=Gear(centre_height=2.0, foot_distance=1.6),  # [P]; six legs, tall
     start=start_from_orbit(20_000.0, 1_689.0, 554_000.0, 720.0),  # altitude [P]; propellant [C] from 1 850 m/s
-    navigation=STIM300.navigation(altitude_error=Range(-50.0, 50.0)),  # [P]
+    navigation=STIM300.navigation(0.3, altitude_error=Range(-50.0, 50.0)),  # [P]
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # the first stands in for its two lasers [P]
     terrain=SITE,
     limits=Limits(descent_rate=3.5, lateral_speed=2.5),  # [P]: slow enough not to break, so that tipping decides

@@ -6,7 +6,8 @@ plateau and came to rest in a crater 250 m (company) or 400 m (NASA) from its ta
 
 from dataclasses import replace
 
-from lunar_env.faults import Faults, NoiseBurst, Outliers
+from lunar_env.devices import TEAMINDUS_LONG_RANGE_LASER
+from lunar_env.faults import Faults, NoiseBurst, Outliers, UnsteadySite
 from lunar_env.missions import im_1, measures
 from lunar_env.missions.mission import Check, Mission
 from lunar_env.missions.whole_descent import HIGHLAND
@@ -14,7 +15,11 @@ from lunar_env.scenario import change
 from lunar_env.task import Outcome
 
 PLANNED = change(
-    im_1.PLANNED, {"name": "im_2_planned", "summary": "Athena, of Odysseus's kind, as planned: lasers that work"}
+    im_1.PLANNED,
+    {
+        "name": "im_2_planned",
+        "summary": "Athena, of Odysseus's kind, as planned: lasers that work",
+    },
 )
 FLOWN = change(
     PLANNED,
@@ -23,7 +28,9 @@ FLOWN = change(
         "summary": "Athena as it flew: range noise thirty times the normal one, outliers, a crater's wall",
         # Craters that the data base, made from 100 km up, did not show [V2: ARS2]: steep ground where it met it [P].
         "terrain": replace(HIGHLAND, roughness=1.0),
+        "sensors": (TEAMINDUS_LONG_RANGE_LASER,),  # without Doppler, since it skidded sideways [P]
         "faults": Faults(
+            unsteady_site=UnsteadySite(probability=1.0, drift=2.4),  # as on IM-1 [P]
             noise_burst=NoiseBurst(probability=1.0, excess=29.0),  # the worst of the reference's range [P]
             outliers=Outliers(probability=1.0, share=0.02),
         ),

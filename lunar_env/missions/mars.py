@@ -23,7 +23,7 @@ from lunar_env.missions.whole_descent import dispersed, engine, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
 from lunar_env.sensors import RangeFinder
-from lunar_env.task import Outcome
+from lunar_env.task import Limits, Outcome
 from lunar_env.terrain import Terrain
 from lunar_env.world import Start
 
@@ -50,6 +50,7 @@ SCHIAPARELLI_PLANNED = whole_descent(
     sensors=(RADAR,),
     terrain=GROUND,
     guidance=Guidance(maximum_descent_rate=200.0),
+    limits=Limits(descent_rate=4.0),  # [P]: a crushable structure in place of legs [R]
     **REGION,
 )
 SCHIAPARELLI_FLOWN = change(
@@ -67,8 +68,9 @@ SCHIAPARELLI = Mission(
     flown=SCHIAPARELLI_FLOWN,
     planned=SCHIAPARELLI_PLANNED,
     plan=FlightPlan(
-        heights=(0.0, 10.0, 1_200.0, 3_800.0),
-        rates=(1.5, 1.5, 80.0, 110.0),
+        heights=(0.0, 7.0, 1_200.0, 3_800.0),
+        rates=(1.5, 1.5, 85.0, 115.0),
+        lead=1.5,
         navigation="slant",
         cut=1.0,
         source="thrusters off near the ground [R]; rates [P]",

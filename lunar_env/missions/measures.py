@@ -62,3 +62,8 @@ def burn(flights: "Flights") -> float:
     over = np.maximum.accumulate(burning, axis=0) & ~burning
     first = np.where(over.any(axis=0), over.argmax(axis=0), burning.shape[0]) - burning.argmax(axis=0)
     return float(first.mean() * flights.period)
+
+
+def minutes(flights: "Flights") -> float:
+    """Length [min] of the flight."""
+    return float(np.nanmean(flights.record["duration"])) / 60.0

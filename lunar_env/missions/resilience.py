@@ -28,6 +28,7 @@ PLAN = FlightPlan(
     heights=(0.0, 5.0, 20.0, 1_000.0, 3_000.0),
     rates=(1.2, 1.2, 17 / 3.6, 120 / 3.6, 300 / 3.6),  # below 5 m: contact speed [P]
     source="M1's webcast: 300 km/h at 3 km, 120 km/h at 1 km, 17 km/h at 20 m [V2: ASTV]",
+    unevenness=0.0,  # one beam, straight down
     braking_rate=50.0,  # until most of the lateral speed is gone [C]
 )
 

@@ -19,8 +19,8 @@ FLOWN = whole_descent(
     engine=engine(3_600.0, 300.0, 0.1),  # [P]
     attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),  # [P]
     gear=Gear(centre_height=1.4, foot_distance=1.5),  # [P]
-    start=start_from_orbit(20_000.0, 1_689.0, 543_000.0, 900.0),  # [P]
-    navigation=STIM300.navigation(altitude_error=Range(-500.0, 500.0)),  # [P]
+    start=start_from_orbit(20_000.0, 1_689.0, 583_000.0, 900.0),  # [P]
+    navigation=STIM300.navigation(0.3, altitude_error=Range(-500.0, 500.0)),  # [P]
     sensors=(TEAMINDUS_LONG_RANGE_LASER, NAVIGATION_DOPPLER_LIDAR),  # [P]: dissimilar ones, as M2's review asked for
     terrain=HIGHLAND,  # [P]: Schroedinger basin
 )
