@@ -48,6 +48,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "missions",
     "descent",
     "replays",
+    "catalogue",
     # the shells
     ("instruments", "rendering"),
     "scene",
@@ -59,6 +60,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "__init__",
     # a program, which may use the package as anyone does
     "bench",
+    "__main__",
 ]
 
 # All that an import of lunar_env needs beside the standard library.
@@ -76,7 +78,7 @@ RANK = {name: rank for rank, entry in enumerate(ORDER) for name in (entry if isi
 
 def module_of(path: Path) -> str:
     """The name in ORDER that a source file belongs to."""
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+    return "__main__" if path.name == "__main__.py" else path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))

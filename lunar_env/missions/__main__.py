@@ -1,0 +1,43 @@
+"""``python -m lunar_env.missions``: fly every mission again, print the catalogue, draw the page."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from lunar_env.catalogue import draw, replay_all, table, text
+from lunar_env.replays import EPISODES
+
+MARKERS = ("<!-- catalogue -->", "<!-- end of catalogue -->")
+
+
+def main() -> int:
+    """The command line. Returns 0 if every replay is inside its tolerance, else 1; 2 for a wrong request."""
+    parser = argparse.ArgumentParser("python -m lunar_env.missions", description=__doc__)
+    parser.add_argument("--episodes", type=int, default=EPISODES, help="flights of each scenario")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/missions"), help="folder for missions.md and missions.png"
+    )
+    parser.add_argument("--page", type=Path, help="also put the table between this page's markers")
+    chosen = parser.parse_args()
+    if chosen.episodes < 1:
+        parser.error(f"--episodes must be at least 1, got {chosen.episodes}")
+    replays = replay_all(chosen.episodes, lambda title: print(f"flying {title} ...", file=sys.stderr, flush=True))
+    print(text(replays))
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    (chosen.out / "missions.md").write_text(table(replays) + "\n", encoding="utf-8")
+    picture = chosen.out / "missions.png"
+    try:
+        draw(replays, picture)
+    except ImportError:
+        print('the picture needs matplotlib: pip install "lunar-env[report]"', file=sys.stderr)
+    if chosen.page:
+        page = chosen.page.read_text(encoding="utf-8")
+        before, after = page.split(MARKERS[0])[0], page.split(MARKERS[1])[1]
+        chosen.page.write_text(f"{before}{MARKERS[0]}\n{table(replays)}\n{MARKERS[1]}{after}", encoding="utf-8")
+    met = sum(one.met for one in replays)
+    print(f"\n{met} of {len(replays)} missions inside their tolerances; table and picture in {chosen.out}")
+    return int(met < len(replays))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
