@@ -105,7 +105,7 @@ def draw(replays: Sequence[Replay], path: Path) -> None:
     figure = Figure(figsize=(3.0 * COLUMNS, 2.3 * rows), layout="constrained")
     panels = figure.subplots(rows, COLUMNS).ravel()
     for panel, one in zip(panels, replays, strict=False):
-        panel.set_title(f"{one.mission.title}, {one.mission.date[:4]}", fontsize=9, loc="left")
+        panel.set_title(f"{one.mission.title}, {one.mission.date.split('-')[0]}", fontsize=9, loc="left")
         if one.planned is not None:
             line(panel, one.planned, "#a8adb3")
         line(panel, one.flown, "#c2410c" if one.planned is not None else "#0072b2")

@@ -59,3 +59,12 @@ class OrbitAutopilot(Autopilot):
         wish = torch.sqrt(((speed - slower) / self.sideways).clamp(0.0, 1.0))
         orbit = torch.stack([torch.ones_like(wish), wish, torch.zeros_like(wish)], dim=1)
         return torch.where(self.descends[:, None], descent, orbit)
+
+
+def flight_computer(
+    plan: FlightPlan, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu"
+) -> Autopilot:
+    """The autopilot that flies a plan."""
+    if isinstance(plan, OrbitPlan):
+        return OrbitAutopilot(plan, scenario, num_landers, device)
+    return Autopilot(plan, scenario, num_landers, device)

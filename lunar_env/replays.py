@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lunar_env.autopilot import Autopilot
 from lunar_env.descent import Descent
 from lunar_env.missions.mission import Check, Mission
-from lunar_env.orbit_autopilot import OrbitAutopilot, OrbitPlan
+from lunar_env.orbit_autopilot import flight_computer
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
 
 SEED = 2_000_000  # of the replays; training and evaluation use others
 EPISODES = 32
+TRACED = (
+    "time", "height", "descent_rate", "lateral_speed", "tilt", "believed_height", "throttle", "propellant", "downrange",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,8 @@ class Result:
 def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: int = SEED) -> Flights:
     """Fly episodes of a mission's scenario with its own flight computer."""
     descent = Descent(scenario, num_envs=episodes, seed=seed, autoreset="disabled")
-    flies = OrbitAutopilot if isinstance(mission.plan, OrbitPlan) else Autopilot
-    autopilot = flies(mission.plan, scenario, episodes)
-    names = ("time", "height", "descent_rate", "lateral_speed", "tilt", "believed_height", "throttle", "propellant")
-    names += ("downrange",)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    autopilot = flight_computer(mission.plan, scenario, episodes)
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in TRACED}
     observation = descent.state.observation.clone()
     autopilot.reset(torch.ones(episodes, dtype=torch.bool))
     flying = torch.ones(episodes, dtype=torch.bool)
@@ -63,7 +62,7 @@ def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: in
             "propellant": descent.state["motion.propellant"],
             "downrange": descent.state["motion.position"][:, 0],
         }
-        for name in names:
+        for name in TRACED:
             rows[name].append(torch.where(flying, now[name], torch.nan).double().numpy())
         transition = descent.step(action)
         observation, flying = transition.observation, transition.outcome == int(Outcome.FLYING)

@@ -14,9 +14,7 @@ def main() -> int:
     """The command line. Returns 0 if every replay is inside its tolerance, else 1; 2 for a wrong request."""
     parser = argparse.ArgumentParser("python -m lunar_env.missions", description=__doc__)
     parser.add_argument("--episodes", type=int, default=EPISODES, help="flights of each scenario")
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/missions"), help="folder for missions.md and missions.png"
-    )
+    parser.add_argument("--out", type=Path, default=Path("runs/missions"), help="where missions.md and .png go")
     parser.add_argument("--page", type=Path, help="also put the table between this page's markers")
     chosen = parser.parse_args()
     if chosen.episodes < 1:

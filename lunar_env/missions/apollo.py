@@ -1,17 +1,16 @@
 """Apollo 11, 12 and 15: the lunar module, from 50 000 ft.
 
-15 103 kg at ignition, 8 248 kg of usable propellant, 1 698.3 m/s inertial, Isp 311 s [V2: FP2G]; high gate 7 000 ft, low
-gate 500 ft, vertical from 150 ft at 3 ft/s [V2: NSF]. Gear: 10 ft/s down, 4 ft/s across [R, TN D-6850].
+15 103 kg at ignition, 8 248 kg of usable propellant, 1 698.3 m/s inertial, Isp 311 s [V2: FP2G]; high gate 7 000 ft,
+low gate 500 ft, vertical from 150 ft at 3 ft/s [V2: NSF]. Gear: 10 ft/s down, 4 ft/s across [R, TN D-6850].
 """
 
 from math import radians
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import APOLLO_LANDING_RADAR, LN_200S
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -25,7 +24,7 @@ APOLLO_11_DESCENT = whole_descent(
     summary="Apollo 11: from 50 000 ft to the Sea of Tranquility",
     mass=MASS,
     engine=engine(45_000.0, 311.0, 0.1),  # [V2: FP2G]; 10 to 94 % in flight [V: LUM], the gap above 60 % left out
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=3.5, foot_distance=3.3),  # [R]
     # The flight began 260 nmi (481 km) uprange [V2: NSF], for its approach flew slowly to be seen through a window.
     start=start_from_orbit(50_000 * FOOT, 1_698.3, 415_500.0, 8_248.0),
@@ -63,7 +62,7 @@ GEAR_CHECKS = (
 APOLLO_11 = Mission(
     title="Apollo 11",
     date="1969-07-20",
-    story="Program alarms, a long manual divert, 25 s of propellant left; about 0.55 m/s down, 0.67 across [V2, weak: FFN]",
+    story="Program alarms, a long manual divert, 25 s of propellant left; 0.55 m/s down, 0.67 across [V2, weak: FFN]",
     flown=APOLLO_11_DESCENT,
     planned=None,
     plan=PLAN,

@@ -4,13 +4,12 @@ An inertial unit failed at 14 km, the reset led to a restart of the computer and
 attempts to restart it [V2: BER]. Telemetry ends at about 150 m and 500 km/h [V2: BER], of vertical speed.
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.faults import EngineCut, Faults
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -23,7 +22,7 @@ PLANNED = whole_descent(
     summary="Beresheet with an engine that stays on: from 25 km to Mare Serenitatis",
     mass=MASS,
     engine=engine(440.0, 318.0, 0.3),  # LEROS of the 400 N class [R]; on or off in flight, throttled here [P]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=0.8, foot_distance=0.9),  # [P]
     start=start_from_orbit(
         25_000.0, 1_670.0, 1_000_000.0, 190.0, descent_rate=Range(20.0, 24.0)

@@ -4,12 +4,11 @@
 to about 3 ft/s [V: NASA-BG].
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.task import Outcome
@@ -22,7 +21,7 @@ FLOWN = whole_descent(
     mass=MASS,
     # 1 640 m/s in 9 minutes are 3 m/s^2: main engine of 1.1 kN and eight thrusters of 200 N [R] on 900 kg [C].
     engine=engine(2_700.0, 310.0, 0.05),  # blend of 322 s [R] and thrusters [P]; pulsed, so deep
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=1.0, foot_distance=1.4),  # [P]
     start=start_from_orbit(20_000.0, 1_689.0, 409_500.0, 440.0),  # [V2: KB]; propellant [C]
     navigation=STIM300.navigation(0.3, altitude_error=Range(-200.0, 200.0)),  # [P]; terrain-relative navigation

@@ -4,12 +4,11 @@ From 30 km and 1.68 km/s; 690 s later 7.4 km, 358 m/s along, 61 m/s down; fine b
 some 30 s [V2: BHU]. Specified 2 m/s down and 0.5 m/s across [V2: ISROT], tested to 3.0 and 1.0 m/s [V2: HT].
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.task import Limits, Outcome
@@ -21,7 +20,7 @@ FLOWN = whole_descent(
     summary="Chandrayaan-3: from 30 km to the south polar highlands",
     mass=MASS,
     engine=engine(3_200.0, 300.0, 0.1),  # 4 x 800 N, MMH/MON-3 [V2: ISROT]; [s] [P]; engines can be switched
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=1.1, foot_distance=1.3),  # [P]
     start=start_from_orbit(30_000.0, 1_680.0, 657_500.0, 1_000.0),  # [V2: BHU]; propellant: 1 750 kg less dry, about
     navigation=STIM300.navigation(0.3, altitude_error=Range(-200.0, 200.0)),  # [P]

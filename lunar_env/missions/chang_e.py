@@ -1,17 +1,16 @@
 """Chang'e 3, 4 and 5: three landings from 15 km with one throttled engine of 7.5 kN.
 
-Continuously throttled from 1.5 to 7.5 kN [V2: XIN]; hover at 100 m, engine off at 4 m on Chang'e 3 [V: NSSDC]; Chang'e 5
-met the ground with 1.99 m/s down, 0.0085 m/s across, 0.2 degrees from vertical [V: ZHANG21].
+Continuously throttled from 1.5 to 7.5 kN [V2: XIN]; hover at 100 m, engine off at 4 m on Chang'e 3 [V: NSSDC];
+Chang'e 5 met the ground with 1.99 m/s down, 0.0085 m/s across, 0.2 degrees from vertical [V: ZHANG21].
 """
 
 from math import radians
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import LN_200S, NAVIGATION_DOPPLER_LIDAR, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -25,7 +24,7 @@ CE_3 = whole_descent(
     summary="Chang'e 3: from 15 km to Mare Imbrium",
     mass=MASS,
     engine=engine(7_500.0, 308.0, 0.2),  # 1.5 to 7.5 kN [V2: XIN], [s] [R]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=1.6, foot_distance=2.0),  # [P]
     start=start_from_orbit(15_000.0, 1_692.0, 437_000.0, 1_500.0),  # 1 301 kg are the least [C]
     navigation=LN_200S.navigation(0.2, altitude_error=Range(-200.0, 200.0)),  # [P]
@@ -46,7 +45,7 @@ CE_5 = change(
         "name": "chang_e_5",
         "summary": "Chang'e 5: to Oceanus Procellarum with a vehicle to bring rock back",
         "mass": CE_5_MASS,
-        "attitude": Attitude(maximum_torque=round(TURN_RATE * CE_5_MASS.inertia_transverse, 1)),
+        "attitude": reaction_control(CE_5_MASS),
         # 1 898 kg used in the descent [V: ZHANG21], and 52 kg left [P].
         "start": start_from_orbit(15_000.0, 1_692.0, 637_500.0, 1_990.0),
         "limits": Limits(),

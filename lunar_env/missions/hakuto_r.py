@@ -99,8 +99,8 @@ M1_PLANNED = whole_descent(
     ),
     navigation=Navigation(altitude_error=Range(-300.0, 300.0), random_walk=1e-3),  # [P]
     sensors=(M1_RADAR,),
-    # Ground that rises a degree towards the site, as Apollo 11's did [V2: DIG]: a filter with a rate learns it as a fall,
-    # and what it has learnt when it rejects the altimeter makes 5 km out of a rim of 3 km [P].
+    # Ground that rises a degree towards the site, as Apollo 11's did [V2: DIG]: a filter with a rate learns it as
+    # a fall, and what it has learnt when it rejects the altimeter makes 5 km out of a rim of 3 km [P].
     terrain=Terrain(slope=radians(1.0), levelling=1e6),
     time_limit=900.0,
     extent=200_000.0,

@@ -5,13 +5,12 @@ was at 15 km, more than 12 minutes before touchdown. Vertical speed was about th
 2 m/s [V2: ARS1]; another report has 2.7 and 0.9 m/s [V2: TECHE].
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.faults import Faults, RangingLoss, UnsteadySite
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import FULL_TURN, TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import FULL_TURN, Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
@@ -21,7 +20,7 @@ from lunar_env.terrain import Terrain
 
 MASS = cylinder(675.0, 0.8, 3.0)  # dry [R]; 4.0 m tall on a body 1.57 m wide [V2: IGAR]
 
-# Chosen for its smoothness [P]; smooth also far around, so that the published 100 m are the belief's error and no hill's.
+# Chosen for its smoothness [P], also far around: the published 100 m are the belief's error and no hill's.
 SITE = Terrain(relief=Range(0.0, 10.0), phase_x=FULL_TURN, phase_y=FULL_TURN, albedo=0.16)
 
 PLANNED = whole_descent(
@@ -29,7 +28,7 @@ PLANNED = whole_descent(
     summary="Odysseus as planned: laser ranges from 16 km on",
     mass=MASS,
     engine=engine(3_100.0, 310.0, 0.2),  # [N] [V2: IGAR]; methalox, [s] [P]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=2.0, foot_distance=1.6),  # [P]; six legs, tall
     start=start_from_orbit(20_000.0, 1_689.0, 554_000.0, 720.0),  # altitude [P]; propellant [C] from 1 850 m/s
     navigation=STIM300.navigation(0.3, altitude_error=Range(-50.0, 50.0)),  # [P]

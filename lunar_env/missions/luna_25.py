@@ -5,13 +5,12 @@ ended it [V2: SNL]. The burn was to lower an orbit of 100 km to one of 18 km on 
 much again, 28 m/s, puts the lowest point 24 km below the ground [C].
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.control import Guidance
 from lunar_env.devices import TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.faults import DeadAccelerometer, Faults
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, whole_descent
 from lunar_env.navigation import Navigation
 from lunar_env.orbit_autopilot import OrbitPlan
@@ -28,7 +27,7 @@ PLANNED = whole_descent(
     summary="Luna-25 with its accelerometers on: from a circular orbit at 100 km, by way of 18 km, to the ground",
     mass=MASS,
     engine=engine(4_500.0, 315.0, 0.02, thrust_scale=1.0),  # [R]; small enough for the burn of a fifth of a m/s^2
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=1.2, foot_distance=1.3),  # [P]
     start=Start(
         altitude=100_000.0,

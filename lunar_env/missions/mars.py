@@ -10,7 +10,6 @@ the ground [V2: MPL].
 
 from math import radians
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.control import Guidance
 from lunar_env.devices import STIM300
@@ -18,7 +17,7 @@ from lunar_env.dynamics import Moon
 from lunar_env.faults import Faults, GyroSaturation, SpuriousTouchdown
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import dispersed, engine, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -39,7 +38,7 @@ SCHIAPARELLI_PLANNED = whole_descent(
     moon=MARS,
     mass=SCHIAPARELLI_MASS,
     engine=engine(3_600.0, 220.0, 0.05),  # nine thrusters of 400 N, pulsed [R]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * SCHIAPARELLI_MASS.inertia_transverse, 1)),
+    attitude=reaction_control(SCHIAPARELLI_MASS),
     gear=Gear(centre_height=0.7, foot_distance=1.0),  # [P]
     start=Start(
         altitude=dispersed(3_800.0, 50.0),  # where the parachute went, [V2: SCH] and a little
@@ -104,7 +103,7 @@ POLAR_PLANNED = whole_descent(
     moon=MARS,
     mass=POLAR_MASS,
     engine=engine(3_190.0, 225.0, 0.05),  # twelve engines of 266 N, pulsed [R]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * POLAR_MASS.inertia_transverse, 1)),
+    attitude=reaction_control(POLAR_MASS),
     gear=Gear(centre_height=0.7, foot_distance=1.1),  # [P]
     start=Start(
         altitude=dispersed(1_800.0, 50.0),  # engines on at 1.4 km [R], and a little

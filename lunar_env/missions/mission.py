@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp
 from typing import TYPE_CHECKING
 
+from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
-from lunar_env.dynamics import STANDARD_GRAVITY, Mass
-from lunar_env.quantities import Range
+from lunar_env.dynamics import Mass
+from lunar_env.quantities import Number, Range, middle
 from lunar_env.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -62,6 +62,6 @@ def cylinder(dry: float, radius: float, height: float) -> Mass:
     )
 
 
-def burnt(mass: float, speed: float, specific_impulse: float) -> float:
-    """Propellant [kg] that a change of speed [m/s] costs a vehicle of a mass [kg]: Tsiolkovsky's equation."""
-    return mass * (1.0 - exp(-speed / (specific_impulse * STANDARD_GRAVITY)))
+def reaction_control(mass: Mass, **others: Number) -> Attitude:
+    """Attitude control that turns a vehicle of unknown thrusters as quickly as Series 1's turns it [P]."""
+    return Attitude(maximum_torque=round(TURN_RATE * middle(mass.inertia_transverse), 1), **others)

@@ -1,11 +1,10 @@
-"""Series 2 / APEX: the announced next lander of ispace-U.S. and Draper, to the far side. Every number is assumed [P]."""
+"""Series 2 / APEX: the announced next lander of ispace-U.S. and Draper. Every number is assumed [P]."""
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.task import Outcome
@@ -17,7 +16,7 @@ FLOWN = whole_descent(
     summary="The next lander of ispace-U.S. and Draper, every number assumed",
     mass=MASS,
     engine=engine(3_600.0, 300.0, 0.1),  # [P]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),  # [P]
+    attitude=reaction_control(MASS),  # [P]
     gear=Gear(centre_height=1.4, foot_distance=1.5),  # [P]
     start=start_from_orbit(20_000.0, 1_689.0, 583_000.0, 900.0),  # [P]
     navigation=STIM300.navigation(0.3, altitude_error=Range(-500.0, 500.0)),  # [P]

@@ -6,14 +6,13 @@ speed, inside its specification, with lateral speed and attitude outside [V2: JA
 
 from dataclasses import replace
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.control import Guidance
 from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, SLIM_PULSE_RADAR, STIM300
 from lunar_env.faults import EngineLoss, Faults
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -36,9 +35,7 @@ PLANNED = whole_descent(
     summary="SLIM with both engines to the ground: from 15 km to a slope near Shioli",
     mass=MASS,
     engine=engine(THRUST, IMPULSE, 0.1),  # pulse-modulated [R], so that little thrust is possible
-    attitude=Attitude(
-        maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1), bandwidth=0.5, rate_bandwidth=1.5
-    ),  # [P]
+    attitude=reaction_control(MASS, bandwidth=0.5, rate_bandwidth=1.5),  # [P]
     gear=Gear(centre_height=0.9, foot_distance=0.8),  # [P]
     start=start_from_orbit(15_000.0, SPEED, 509_000.0, PROPELLANT),
     navigation=STIM300.navigation(0.3, altitude_error=Range(-300.0, 300.0)),  # [P]

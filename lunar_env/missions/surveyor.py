@@ -5,14 +5,13 @@ After the retro about 110 m/s at 11 km; verniers cut at 3.4 m, about 3 m/s at th
 bounced twice [R].
 """
 
-from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.control import Guidance
 from lunar_env.devices import APOLLO_LANDING_RADAR, STIM300
 from lunar_env.faults import Faults, MissedTouchdown
 from lunar_env.ground import Gear
 from lunar_env.missions import measures
-from lunar_env.missions.mission import TURN_RATE, Check, Mission, cylinder
+from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
 from lunar_env.missions.whole_descent import MARE, dispersed, engine, whole_descent
 from lunar_env.quantities import Range
 from lunar_env.scenario import change
@@ -40,7 +39,7 @@ PLANNED = whole_descent(
     summary="Surveyor after its retro: 11 km straight down on three verniers",
     mass=MASS,
     engine=engine(3 * 104 * POUND, 290.0, round(30 / 104, 3)),  # [V2: HR]; [s] [P]
-    attitude=Attitude(maximum_torque=round(TURN_RATE * MASS.inertia_transverse, 1)),
+    attitude=reaction_control(MASS),
     gear=Gear(centre_height=1.0, foot_distance=1.5),  # [P]; legs 4.3 m apart [R]
     start=Start(
         altitude=dispersed(11_000.0, 300.0),  # [V2: WIKI]
