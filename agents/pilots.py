@@ -5,14 +5,14 @@ from pathlib import Path
 
 import torch
 
-from agents.as_flown import AsFlown
+from agents.as_flown import as_flown
 from agents.cautious import Cautious
 from agents.pilot import Pilot
 from agents.policy import load_policy, read_card
 from lunar_env import Scenario
 
 CLASSICAL: dict[str, Callable[[Scenario, int, torch.device | str], Pilot]] = {
-    "as_flown": AsFlown,
+    "as_flown": as_flown,
     "cautious": Cautious,
 }
 SHIPPED = {"reference": Path("runs/reference")}

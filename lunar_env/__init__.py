@@ -5,7 +5,7 @@ from typing import Any
 from gymnasium.envs.registration import register
 
 from lunar_env.descent import Descent, Transition
-from lunar_env.missions import load_scenario, scenarios
+from lunar_env.missions import gym_id, load_scenario, scenarios
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
@@ -16,12 +16,10 @@ __all__ = ["Descent", "Outcome", "Range", "Scenario", "Transition", "load_scenar
 
 # Each id is a scenario with a control mode. A change of dynamics, spaces or reward gives it a new version.
 _IDS: dict[str, dict[str, Any]] = {
-    "Lunar/Vertical-v0": {"scenario": "vertical"},
-    "Lunar/Planar-v0": {"scenario": "planar"},
     "Lunar/PlanarDiscrete-v0": {"scenario": "planar", "discrete": True},
     "Lunar/Descent-v0": {"scenario": "resilience_as_planned"},
     "Lunar/Descent6-v0": {"scenario": "resilience_as_planned", "control": "body"},
-    "Lunar/Resilience-v0": {"scenario": "resilience"},
+    **{gym_id(name): {"scenario": name} for name in scenarios()},
 }
 
 # No max_episode_steps: the scenario's time limit truncates, in every shell at the same moment.

@@ -25,7 +25,7 @@ from lunar_env.missions import (
     slim,
     surveyor,
 )
-from lunar_env.missions.mission import Mission
+from lunar_env.missions.mission import FlightPlan, Mission
 from lunar_env.scenario import Scenario, change
 
 # By date, the newest first.
@@ -66,6 +66,19 @@ PRESETS: dict[str, Scenario] = {
         *(scenario for mission in MISSIONS for scenario in mission.scenarios),
     )
 }
+
+
+def plan_of(scenario: Scenario) -> FlightPlan:
+    """The flight plan of the mission whose scenario this is, by its name; Resilience's for any other."""
+    for mission in MISSIONS:
+        if scenario.name in (one.name for one in mission.scenarios):
+            return mission.plan
+    return resilience.PLAN
+
+
+def gym_id(name: str) -> str:
+    """The Gymnasium id of a preset: ``chang_e_5`` is ``Lunar/ChangE5-v0``."""
+    return "Lunar/" + "".join(word.capitalize() for word in name.split("_")) + "-v0"
 
 
 def scenarios() -> list[str]:
