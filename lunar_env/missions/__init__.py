@@ -32,6 +32,7 @@ from lunar_env.scenario import Scenario, change
 MISSIONS: tuple[Mission, ...] = (
     series2_apex.SERIES2_APEX,
     hakuto_r.M2,
+    hakuto_r.M2_FROM_ORBIT,
     im_2.IM_2,
     blue_ghost_m1.BLUE_GHOST_M1,
     im_1.IM_1,
@@ -61,8 +62,6 @@ PRESETS: dict[str, Scenario] = {
         resilience.AS_PLANNED,
         resilience.RESILIENCE,
         resilience.REPLAY,
-        hakuto_r.M2_WHOLE_PLANNED,
-        hakuto_r.M2_WHOLE,
         *(scenario for mission in MISSIONS for scenario in mission.scenarios),
     )
 }

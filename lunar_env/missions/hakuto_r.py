@@ -25,6 +25,19 @@ WEBCAST = "first flight's webcast: 300 km/h at 3 km, 120 km/h at 1 km, 17 km/h a
 
 # --- Mission 2 ----------------------------------------------------------------------------------------------------
 
+PUBLISHED = (
+    Check(
+        "rate of descent at the first range",
+        "m/s",
+        66.0,
+        60.0,
+        72.0,
+        "[V2: SN24]",
+        measures.at_touchdown("first_valid_descent_rate"),
+    ),
+    Check("rate of descent at 192 m", "m/s", 42.0, 36.0, 48.0, "[V2: SN24]", measures.below(192.0, "descent_rate")),
+    Check("speed at the ground", "m/s", 32.0, 25.0, 38.0, "[C] from the two", measures.impact_speed),
+)
 M2 = Mission(
     title="HAKUTO-R M2 Resilience",
     date="2025-06-05",
@@ -32,27 +45,15 @@ M2 = Mission(
     flown=resilience.REPLAY,
     planned=resilience.AS_PLANNED,
     plan=resilience.PLAN,
-    checks=(
-        Check(
-            "rate of descent at the first range",
-            "m/s",
-            66.0,
-            60.0,
-            72.0,
-            "[V2: SN24]",
-            measures.at_touchdown("first_valid_descent_rate"),
-        ),
-        Check("rate of descent at 192 m", "m/s", 42.0, 36.0, 48.0, "[V2: SN24]", measures.below(192.0, "descent_rate")),
-        Check("speed at the ground", "m/s", 32.0, 25.0, 38.0, "[C] from the two", measures.impact_speed),
-    ),
+    checks=PUBLISHED,
 )
 
 M2_WHOLE_PLANNED = whole_descent(
     name="hakuto_r_m2_planned",
     summary="Resilience's whole descent as planned: from 20 km, first range between 10 and 3 km",
     engine=engine(1_600.0, 290.0, 0.25),
-    start=start_from_orbit(20_000.0, 1_689.0, 590_000.0, 365.0),  # 680-720 kg [C]
-    navigation=resilience.AS_PLANNED.navigation,
+    start=start_from_orbit(20_000.0, 1_689.0, 535_000.0, 375.0),  # 680-720 kg [C]
+    navigation=replace(resilience.AS_PLANNED.navigation, altitude_error=Range(-250.0, 250.0)),  # which grow [P]
     sensors=(SERIES_1_LASER,),
     terrain=resilience.AS_PLANNED.terrain,
     faults=resilience.AS_PLANNED.faults,
@@ -64,8 +65,24 @@ M2_WHOLE = change(
         "name": "hakuto_r_m2",
         "summary": "Resilience's whole descent as it flew: first range at 720 m, belief 1.4 km too high",
         "faults.late_acquisition.altitude": 720.0,
-        "navigation.altitude_error": 1_400.0,
+        "navigation.altitude_error": 1_000.0,  # which gravity's feedback makes 1.4 km of by then [C]
     },
+)
+
+M2_FROM_ORBIT = Mission(
+    title="HAKUTO-R M2 from orbit",
+    date="2025-06-05",
+    story="The same, the whole descent from 20 km",
+    flown=M2_WHOLE,
+    planned=M2_WHOLE_PLANNED,
+    # Braked at 6 km and 55 m/s [P], so that the published plan lies below.
+    plan=replace(
+        resilience.PLAN,
+        heights=(*resilience.PLAN.heights, 6_000.0),
+        rates=(*resilience.PLAN.rates, 55.0),
+        braking_rate=0.0,
+    ),
+    checks=PUBLISHED,
 )
 
 # --- Mission 1 ----------------------------------------------------------------------------------------------------

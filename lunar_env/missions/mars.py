@@ -78,10 +78,10 @@ SCHIAPARELLI = Mission(
         Check(
             "lowest believed altitude",
             "m",
-            -2_000.0,
+            0.0,
             -9_000.0,
             -10.0,
-            "negative [V2: SCH]; its value is not published",
+            "below that [V2: SCH]; how far is not published",
             measures.lowest_belief,
         ),
         Check(
