@@ -5,15 +5,24 @@ from pathlib import Path
 
 import torch
 
+from agents.altimeter_braking import AltimeterBraking
 from agents.as_flown import as_flown
 from agents.cautious import Cautious
+from agents.gated_filter import gated_filter
+from agents.inertial import inertial
 from agents.pilot import Pilot
 from agents.policy import load_policy, read_card
+from agents.suicide_burn import SuicideBurn
 from lunar_env import Scenario
 
 CLASSICAL: dict[str, Callable[[Scenario, int, torch.device | str], Pilot]] = {
     "as_flown": as_flown,
     "cautious": Cautious,
+    # The baselines that the faults of lunar_env/faults.py break.
+    "altimeter_braking": AltimeterBraking,
+    "gated_filter": gated_filter,
+    "inertial": inertial,
+    "suicide_burn": SuicideBurn,
 }
 SHIPPED = {"reference": Path("runs/reference")}
 

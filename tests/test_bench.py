@@ -53,15 +53,20 @@ def test_what_is_not_measured_does_not_pass(known: dict[str, float]) -> None:
 
 
 def test_the_floors_of_the_project() -> None:
-    floors = {claim.over: claim for claim in bench.claims("cpu") if claim.low or claim.high < math.inf}
-    assert [floors[name].low for name in (NAMES[0], bench.SINGLE, bench.TRAINING)] == [25.0, 3.0, 40_000.0]
-    assert [floors[name].high for name in (bench.CACHED, bench.COMPILED)] == [4.0, 30.0]
-    assert floors[NAMES[0]].under == bench.ENVPOOL and floors[bench.SINGLE].under == bench.LUNAR_LANDER
+    floors = {(one.over, one.under): one for one in bench.claims("cpu") if one.low or one.high < math.inf}
+    lows = [(NAMES[0], bench.ENVPOOL), (bench.SINGLE, bench.LUNAR_LANDER), (bench.TRAINING, "")]
+    assert [floors[pair].low for pair in lows] == [25.0, 3.0, 40_000.0]
+    highs = [(bench.CACHED, ""), (bench.COMPILED, ""), (NAMES[0], bench.row(bench.ROUGH, 4096))]
+    assert [floors[pair].high for pair in highs] == [4.0, 30.0, 2.0]
+    assert len(floors) == 6
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_core_measurement_gives_positive_numbers(threads: int) -> None:
-    contestants = [bench.core("body", 300, "cpu", threads), bench.core("body", 300, "cpu", threads, period=1.0)]
+    contestants = [
+        bench.core("body", 300, "cpu", threads),
+        bench.core("body", 300, "cpu", threads, "slow", {"decision_period": 1.0}),
+    ]
     measured = bench.compete(contestants, rounds=2, seconds=0.01)
     assert all(math.isfinite(rate) and rate > 0.0 for one in measured for rate in one.rounds)
     assert [len(one.rounds) for one in measured] == [2, 2]

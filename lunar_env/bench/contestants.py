@@ -11,7 +11,10 @@ import torch
 
 from lunar_env.bench.measure import Contestant, timed
 from lunar_env.descent import Descent
+from lunar_env.faults import KINDS, NAMES
 from lunar_env.missions import load_scenario
+from lunar_env.quantities import Range
+from lunar_env.scenario import Scenario
 from lunar_env.vector_env import LanderVectorEnv
 
 SCENARIO, PERIOD, CONTROLS = "resilience", 0.1, ("descent_rate", "body")
@@ -19,6 +22,17 @@ THREADS = 2
 SIZES = {"cpu": (1, 256, 4096), "cuda": (1, 256, 4096, 65_536)}
 LEARNERS = 1024
 PPO: dict[str, Any] = {"n_steps": 32, "batch_size": 4096, "n_epochs": 5, "policy_kwargs": {"net_arch": [64, 64]}}
+SEEING, ROUGH = "core, altimeter sees from the start", "core, every fault, on mare"
+FOUR_BEAMS = "core, every fault, on mare, altimeter and Doppler lidar"
+SIGHTED = {"faults.late_acquisition.probability": 0.0}
+MARE = {
+    "terrain.relief": 0.0,
+    "terrain.map": "mare",
+    "terrain.turn": Range(0.0, 6.28),
+    "terrain.shift_x": Range(0.0, 32_768.0),
+    "terrain.shift_y": Range(0.0, 32_768.0),
+}
+LIDAR = {"sensors": ["series_1_laser", "navigation_doppler_lidar"]}
 ROWS, STAGGER = 256, 8  # landers of a sample of flights; decisions between their starts, so that they fill a flight
 
 
@@ -51,15 +65,30 @@ def cores(device: str) -> Iterator[Contestant]:
                 yield core(control, landers, device, THREADS)
         if device == "cuda":
             yield core(control, 4096, "cpu", THREADS)  # for the floor
-        yield core(control, SIZES[device][-1], device, THREADS, load_scenario(SCENARIO).decision_period)
+        period = load_scenario(SCENARIO).decision_period
+        what = f"core, {control}, decides every {period:g} s"
+        yield core(control, SIZES[device][-1], device, THREADS, what, {"decision_period": period})
+    everything = {**every_fault(), **MARE}
+    for what, changes in ((SEEING, SIGHTED), (ROUGH, everything), (FOUR_BEAMS, {**everything, **LIDAR})):
+        yield core(CONTROLS[0], 4096, device, THREADS, what, changes)
 
 
-def core(control: str, landers: int, device: str, threads: int, period: float = PERIOD) -> Contestant:
+def every_fault() -> dict[str, Any]:
+    """Changes that let each fault occur in a fifth of the episodes, with its training ranges."""
+    return {
+        f"faults.{name}.{number}": value
+        for name in NAMES
+        for number, value in {**KINDS[name].training, "probability": 0.2}.items()
+    }
+
+
+def core(
+    control: str, landers: int, device: str, threads: int, what: str = "", changes: dict[str, Any] | None = None
+) -> Contestant:
     """``Descent.advance`` in place."""
-    scenario = load_scenario(SCENARIO, control=control, decision_period=period)
+    scenario = load_scenario(SCENARIO, **{"control": control, "decision_period": PERIOD} | (changes or {}))
     descent = Descent(scenario, landers, device, threads=threads)
-    what = f"core, {control}" if period == PERIOD else f"core, {control}, decides every {period:g} s"
-    name = row(what, landers, device, threads)
+    name = row(what or f"core, {control}", landers, device, threads)
     return fly(name, descent, descent.advance, before=lambda: descent.actions.uniform_(-1.0, 1.0))
 
 
@@ -175,15 +204,15 @@ def spread(descent: Descent) -> None:
     """Put each lander of a batch somewhere along a flight."""
     if descent.num_envs > 1:
         rows = torch.arange(descent.num_envs)
-        sample = flights(descent.scenario.control).items()
+        sample = flights(descent.scenario).items()
         descent.restore({key: v[:, rows % ROWS] if key == "delay_line" else v[rows % ROWS] for key, v in sample})
         descent.state["episode.lander"].copy_(rows)  # so that each goes on to episodes of its own
 
 
 @cache
-def flights(control: str) -> dict[str, torch.Tensor]:
+def flights(scenario: Scenario) -> dict[str, torch.Tensor]:
     """A snapshot of landers spread evenly along their flights: they began one after the other."""
-    descent = Descent(load_scenario(SCENARIO, control=control, decision_period=PERIOD), ROWS)
+    descent = Descent(load_scenario(scenario, decision_period=PERIOD), ROWS)
     for lander in torch.eye(ROWS, dtype=torch.bool):
         descent.reset(mask=lander)
         descent.actions.uniform_(-1.0, 1.0)

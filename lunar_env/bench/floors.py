@@ -5,7 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lunar_env.bench.contestants import CONTROLS, ENVPOOL, FLYING, LUNAR_LANDER, SINGLE, SIZES, TRAINING, row
+from lunar_env.bench.contestants import (
+    CONTROLS,
+    ENVPOOL,
+    FLYING,
+    FOUR_BEAMS,
+    LUNAR_LANDER,
+    ROUGH,
+    SEEING,
+    SINGLE,
+    SIZES,
+    TRAINING,
+    row,
+)
 
 CACHED, COMPILED = "import to first step, cached", "import to first step, first ever"
 
@@ -20,12 +32,13 @@ class Claim:
     low: float = 0.0
     high: float = math.inf
     extra: str = "bench"  # that installs the peer
+    unit: str = ""  # of the bound
 
     def told(self, medians: Mapping[str, float]) -> dict[str, Any]:
         """Value, bound and verdict: what was not measured did not pass."""
         known = all(name in medians for name in (self.over, self.under) if name)
         value = medians[self.over] / medians.get(self.under, 1.0) if known else None
-        bound = f">= {self.low:,g}" if self.low else f"<= {self.high:g} s" if self.high < math.inf else ""
+        bound = f">= {self.low:,g}" if self.low else f"<= {self.high:g}{self.unit}" if self.high < math.inf else ""
         verdict = "" if not bound else f'not measured: pip install "lunar-env[{self.extra}]"'
         if bound and value is not None:
             verdict = "pass" if self.low <= value <= self.high else "missed"
@@ -40,8 +53,13 @@ def claims(device: str) -> list[Claim]:
         Claim("core N=4096 / EnvPool, 2 threads each", row(own, 4096), ENVPOOL, low=25.0),
         Claim("gym.make / Gymnasium LunarLander", SINGLE, LUNAR_LANDER, low=3.0),
         Claim("SB3 PPO training, steps/s", TRAINING, low=40_000.0, extra="train"),
-        Claim(CACHED, CACHED, high=4.0),
-        Claim(COMPILED, COMPILED, high=30.0),
+        Claim(CACHED, CACHED, high=4.0, unit=" s"),
+        Claim(COMPILED, COMPILED, high=30.0, unit=" s"),
+        Claim(
+            "time of a step: every fault, on mare / core", row(own, 4096, device), row(ROUGH, 4096, device), high=2.0
+        ),
+        Claim("time of a step: the same, with a Doppler lidar", row(own, 4096, device), row(FOUR_BEAMS, 4096, device)),
+        Claim("time of a step: altimeter sees / core", row(own, 4096, device), row(SEEING, 4096, device)),
         Claim("core N=4096, control body / EnvPool", row(body, 4096), ENVPOOL),
         Claim("core N=4096, 2 threads / 1 thread", row(own, 4096), row(own, 4096, threads=1)),
         Claim("Descent.step / core", row("Descent.step", *largest), row(own, *largest)),
