@@ -7,7 +7,7 @@ at their lasting rate.
 """
 
 from lunar_env.bench.command import main
-from lunar_env.bench.contestants import ENVPOOL, FLYING, LUNAR_LANDER, ROWS, SINGLE, TRAINING, core, has, row
+from lunar_env.bench.contestants import ENVPOOL, FLYING, LUNAR_LANDER, ROUGH, ROWS, SINGLE, TRAINING, core, has, row
 from lunar_env.bench.floors import CACHED, COMPILED, Claim, claims
 from lunar_env.bench.measure import Contestant, Measurement, compete
 from lunar_env.bench.tables import BEGIN, END, markdown, replaced, report
@@ -20,6 +20,7 @@ __all__ = [
     "ENVPOOL",
     "FLYING",
     "LUNAR_LANDER",
+    "ROUGH",
     "ROWS",
     "SINGLE",
     "TRAINING",

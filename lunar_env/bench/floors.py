@@ -55,11 +55,10 @@ def claims(device: str) -> list[Claim]:
         Claim("SB3 PPO training, steps/s", TRAINING, low=40_000.0, extra="train"),
         Claim(CACHED, CACHED, high=4.0, unit=" s"),
         Claim(COMPILED, COMPILED, high=30.0, unit=" s"),
-        Claim(
-            "time of a step: every fault, on mare / core", row(own, 4096, device), row(ROUGH, 4096, device), high=2.0
-        ),
-        Claim("time of a step: the same, with a Doppler lidar", row(own, 4096, device), row(FOUR_BEAMS, 4096, device)),
-        Claim("time of a step: altimeter sees / core", row(own, 4096, device), row(SEEING, 4096, device)),
+        # Inverse speeds: the time that a step takes.
+        Claim("step time, every fault on mare / core", row(own, 4096, device), row(ROUGH, 4096, device), high=2.0),
+        Claim("step time, the same with a Doppler lidar", row(own, 4096, device), row(FOUR_BEAMS, 4096, device)),
+        Claim("step time, altimeter sees / core", row(own, 4096, device), row(SEEING, 4096, device)),
         Claim("core N=4096, control body / EnvPool", row(body, 4096), ENVPOOL),
         Claim("core N=4096, 2 threads / 1 thread", row(own, 4096), row(own, 4096, threads=1)),
         Claim("Descent.step / core", row("Descent.step", *largest), row(own, *largest)),
