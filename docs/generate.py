@@ -75,16 +75,31 @@ A range finder's numbers go by its name, as `altimeter.delay`; docs/sensors.md l
 
 def preset_section(preset: Scenario, plain: Scenario) -> str:
     """One preset: its sentence, and the numbers that are its own."""
-    defaults = {path: value for path, _, value in fields_of(plain)}
+    own = differences(preset, plain)
+    told = "; ".join(own)
+    for other in map(load_scenario, scenarios()):
+        if other.name == preset.name:
+            break
+        less = differences(preset, other)
+        if len(less) < len(own) / 3:  # it is a variant
+            own, told = less, f"As `{other.name}`, but: " + "; ".join(less)
+    return f"### `{preset.name}`\n\n{preset.summary}.\n\n{told}."
+
+
+def differences(preset: Scenario, other: Scenario) -> list[str]:
+    """The numbers of a preset that another scenario does not have; a known device goes by its name."""
+    theirs = {path: value for path, _, value in fields_of(other)}
     known = {finder: name for name, finder in RANGE_FINDERS.items()}
     devices = {finder.name: known[finder] for finder in preset.sensors if finder in known}
-    own = [
+    told = [
+        f"`{name}` is `{known_as}`" for name, known_as in devices.items() if preset.sensor(name) not in other.sensors
+    ]
+    told += [f"no `{finder.name}`" for finder in other.sensors if finder.name not in preset.beams()]
+    return told + [
         f"`{path}` {shown(value)}"
         for path, _, value in fields_of(preset)
-        if path.split(".")[0] not in devices and defaults.get(path) != value
+        if path.split(".")[0] not in devices and (path not in theirs or theirs[path] != value)
     ]
-    sensors = ", ".join(f"`{name}` is `{device}`" for name, device in devices.items())
-    return f"### `{preset.name}`\n\n{preset.summary}.\n\n" + "; ".join([*([sensors] if sensors else []), *own]) + "."
 
 
 def fields_of(part: object, path: str = "") -> list[tuple[str, dataclasses.Field, object]]:

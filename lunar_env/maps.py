@@ -14,6 +14,7 @@ from lunar_env.terrain import BLOCK, Maps
 
 WAYS = ((1, 1), (1, -1), (-1, 1), (-1, -1))  # signs of the steps along both axes, in the order of ``steepest_seen``
 NEARBY = 4  # cells within which the cones go by the gradient
+SITES = {"crater_rim": 100.0}  # elevation models that ship, made by elevation.py: [m] between nodes
 SMOOTH = Map(np.zeros((1, 1), dtype=np.float32), 1.0)
 
 
@@ -27,9 +28,12 @@ def load_maps(name: str, seed: int, spacing: float, device: torch.device) -> tup
     if name in KINDS:
         fine, coarse = ground_maps(name, seed)
         levels = 2
+    elif name in SITES:
+        coarse = load_elevation(Path(__file__).with_name(f"{name}.npy"), SITES[name])
+        levels = 1
     elif name != "none":
         if not Path(name).suffix:
-            known = ", ".join(["none", *KINDS])
+            known = ", ".join(["none", *KINDS, *SITES])
             raise ValueError(f"terrain.map must be one of {known}, or the path of an elevation model, got {name!r}")
         coarse = load_elevation(name, spacing or None)
         levels = 1

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lunar_env
 from lunar_env.elevation import crater_rim, load_elevation
+from lunar_env.maps import SITES
 from lunar_env.relief import Array
 
 GEOGRAPHIC = (1, 1, 0, 2, 1024, 0, 1, 2, 1025, 0, 1, 1)  # GeoKeyDirectoryTag: model type 2, raster type 1
@@ -256,6 +258,13 @@ def test_the_pad_lies_on_the_floor_of_a_crater_three_kilometres_deep() -> None:
     assert (np.diff(profile) <= 0.0).all()
     assert np.array_equal(site.heights, crater_rim().heights)
     assert crater_rim(1500.0).heights == pytest.approx(0.5 * site.heights, abs=1e-3)
+
+
+def test_the_crater_rim_that_ships_is_the_one_made_here_to_half_a_metre() -> None:
+    shipped = load_elevation(Path(lunar_env.__file__).with_name("crater_rim.npy"), SITES["crater_rim"])
+    assert np.abs(shipped.heights - crater_rim().heights).max() <= 0.5
+    descent = lunar_env.Descent(lunar_env.load_scenario("resilience", **{"terrain.map": "crater_rim"}))
+    assert float(descent.truth()["height"][0]) > 0.0
 
 
 def test_the_wall_has_three_terraces_and_no_kink() -> None:
