@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lunar_env.flights import Flights
 from lunar_env.missions import MISSIONS
 from lunar_env.missions.mission import Mission
-from lunar_env.replays import EPISODES, SEED, Flights, Result, check, fly, landed
+from lunar_env.replays import EPISODES, SEED, Result, check, fly, landed
 from lunar_env.task import Outcome
 
 COLUMNS = 5  # of the page of plots

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from lunar_env.descent import Descent
+from lunar_env.flights import Flights
 from lunar_env.missions.mission import Check, Mission
 from lunar_env.orbit_autopilot import flight_computer
 from lunar_env.scenario import Scenario
@@ -16,20 +17,6 @@ EPISODES = 32
 TRACED = (
     "time", "height", "descent_rate", "lateral_speed", "tilt", "believed_height", "throttle", "propellant", "downrange",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Flights:
-    """A batch of flights, decision by decision; what comes after a flight's end is nan."""
-
-    trace: dict[str, np.ndarray]  # each (decisions, flights)
-    record: dict[str, np.ndarray]  # each (flights,), see state.Record; nan where there was no end
-    outcome: np.ndarray  # (flights,) codes of Outcome
-    period: float  # [s] of a decision
-
-    def errors(self) -> np.ndarray:
-        """(decisions, flights) believed minus true height [m]."""
-        return self.trace["believed_height"] - self.trace["height"]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "altitude_filter",
     "autopilot",
     "orbit_autopilot",
+    "flights",
     "missions",
     "descent",
     "replays",

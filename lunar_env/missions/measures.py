@@ -1,35 +1,32 @@
 """What a replay is measured by: each function turns flights into the mean of one published quantity."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lunar_env.flights import Flights
 from lunar_env.task import Outcome
 
-if TYPE_CHECKING:
-    from lunar_env.replays import Flights
 
-
-def at_touchdown(quantity: str) -> "Callable[[Flights], float]":
+def at_touchdown(quantity: str) -> Callable[[Flights], float]:
     """A number of the episode's record at the ground, see state.Record."""
     return lambda flights: float(np.nanmean(flights.record[quantity]))
 
 
-def impact_speed(flights: "Flights") -> float:
+def impact_speed(flights: Flights) -> float:
     """Speed [m/s] at the ground."""
     return float(np.nanmean(np.hypot(flights.record["descent_rate"], flights.record["lateral_speed"])))
 
 
-def share(*outcomes: Outcome) -> "Callable[[Flights], float]":
+def share(*outcomes: Outcome) -> Callable[[Flights], float]:
     """Share of the flights that end so."""
     return lambda flights: float(np.isin(flights.outcome, outcomes).mean())
 
 
-def below(height: float, quantity: str) -> "Callable[[Flights], float]":
+def below(height: float, quantity: str) -> Callable[[Flights], float]:
     """A traced quantity at the first decision at which the true height [m] is below a given one."""
 
-    def measure(flights: "Flights") -> float:
+    def measure(flights: Flights) -> float:
         reached = flights.trace["height"] <= height
         rows = np.where(reached.any(axis=0), reached.argmax(axis=0), -1)
         values = flights.trace[quantity][rows, np.arange(reached.shape[1])]
@@ -38,7 +35,7 @@ def below(height: float, quantity: str) -> "Callable[[Flights], float]":
     return measure
 
 
-def when_believed_down(flights: "Flights") -> float:
+def when_believed_down(flights: Flights) -> float:
     """True height [m] when the flight computer first believes to be at 20 m or below."""
     down = flights.trace["believed_height"] <= 20.0
     rows = down.argmax(axis=0)
@@ -46,17 +43,17 @@ def when_believed_down(flights: "Flights") -> float:
     return float(np.nanmean(np.where(down.any(axis=0), heights, np.nan)))
 
 
-def lowest_belief(flights: "Flights") -> float:
+def lowest_belief(flights: Flights) -> float:
     """Lowest believed height [m] of each flight."""
     return float(np.nanmean(np.nanmin(flights.trace["believed_height"], axis=0)))
 
 
-def error_of_belief(flights: "Flights") -> float:
+def error_of_belief(flights: Flights) -> float:
     """Believed minus true height [m] at the last decision before the ground."""
     return float(np.nanmean([error[np.isfinite(error)][-1] for error in flights.errors().T]))
 
 
-def burn(flights: "Flights") -> float:
+def burn(flights: Flights) -> float:
     """Length [s] of the first burn."""
     burning = flights.trace["throttle"] > 0.01
     over = np.maximum.accumulate(burning, axis=0) & ~burning
@@ -64,6 +61,6 @@ def burn(flights: "Flights") -> float:
     return float(first.mean() * flights.period)
 
 
-def minutes(flights: "Flights") -> float:
+def minutes(flights: Flights) -> float:
     """Length [min] of the flight."""
     return float(np.nanmean(flights.record["duration"])) / 60.0

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lunar_env.actuators import Attitude
 from lunar_env.autopilot import FlightPlan
 from lunar_env.dynamics import Mass
+from lunar_env.flights import Flights
 from lunar_env.quantities import Number, Range, middle
 from lunar_env.scenario import Scenario
-
-if TYPE_CHECKING:
-    from lunar_env.replays import Flights
 
 FULL_TURN = Range(0.0, 6.283185)
 TURN_RATE = 0.2  # [rad/s^2] that the reaction control of a vehicle of unknown torque can give [P], as Series 1's
@@ -27,7 +24,7 @@ class Check:
     low: float
     high: float
     source: str  # with its mark
-    measure: "Callable[[Flights], float]"  # see measures.py
+    measure: Callable[[Flights], float]  # see measures.py
 
 
 @dataclass(frozen=True)
