@@ -8,7 +8,7 @@ vertical and brought forward by its age; everything else is left to the network 
 import torch
 from torch import nn
 
-from lunar_env.observation import ObservationTable
+from lunar_env.observation import ObservationTable, pointing_down
 
 
 def signed_log(value: torch.Tensor, unit: float) -> torch.Tensor:
@@ -25,6 +25,7 @@ class Features(nn.Module):
         scale = torch.tensor([channel.scale for channel in table.channels])
         self.register_buffer("scale", scale, persistent=False)
         self.scale: torch.Tensor
+        self.beams = table.beams()
         self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
         self.size = self.per_reading(torch.zeros(1, 1, len(table.channels))).shape[-1] * table.history
@@ -41,15 +42,23 @@ class Features(nn.Module):
         def named(name: str) -> torch.Tensor:
             return si[..., self.column[name]]
 
-        cosine = 1.0 - 2.0 * (named("attitude_x") ** 2 + named("attitude_y") ** 2)
         climb = named("velocity_up")
-        measured = named("altimeter_range") * cosine + climb * named("altimeter_age")
         believed = named("altitude")
-        columns = [
-            measured / 2_000.0,
-            signed_log(measured, 5.0) / 3.0,
-            named("altimeter_valid"),
-            signed_log(named("altimeter_age"), 0.5) / 3.0,
+        columns, heights = [], []
+        for beam in self.beams:
+            cosine = pointing_down(named, beam.direction)
+            measured = named(beam.range) * cosine + climb * named(beam.age)
+            heights.append(measured)
+            columns += [
+                measured / 2_000.0,
+                signed_log(measured, 5.0) / 3.0,
+                named(beam.valid),
+                signed_log(named(beam.age), 0.5) / 3.0,
+            ]
+            if beam.speed:
+                columns += [named(beam.speed) / 50.0, signed_log(named(beam.speed), 1.0) / 3.0]
+        measured = heights[0]
+        columns += [
             believed / 2_000.0,
             signed_log(believed, 50.0) / 3.0,
             (believed - measured) / 1_000.0,

@@ -11,6 +11,7 @@ import torch
 
 from agents.pilots import history_of, make_pilot
 from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.observation import pointing_down
 
 CHUNK = 2_000  # episodes per batch
 
@@ -106,13 +107,14 @@ def note(trace: Trace, descent: Descent) -> None:
     """Add the present moment of lander 0."""
     truth = descent.truth()
     seen = descent.observations.read(descent.state.observation)
-    cosine = 1.0 - 2.0 * (seen["attitude_x"] ** 2 + seen["attitude_y"] ** 2)
-    valid = bool(seen["altimeter_valid"][0] > 0.5)
+    beam = descent.observations.beams()[0]
+    cosine = pointing_down(seen.__getitem__, beam.direction)
+    valid = bool(seen[beam.valid][0] > 0.5)
     trace.note(
         time=float(truth["time"][0]),
         altitude=float(truth["height"][0]),
         believed_altitude=float(seen["altitude"][0]),
-        measured_altitude=float(seen["altimeter_range"][0] * cosine[0]) if valid else float("nan"),
+        measured_altitude=float(seen[beam.range][0] * cosine[0]) if valid else float("nan"),
         descent_rate=float(truth["descent_rate"][0]),
         lateral_speed=float(truth["lateral_speed"][0]),
         throttle=float(descent.state["motion.throttle"][0]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lunar_env.observation import ObservationTable
+from lunar_env.observation import BeamChannels, ObservationTable, pointing_down
 from lunar_env.quantities import middle
 from lunar_env.sensors import turned_by
 
@@ -78,37 +78,17 @@ class Sounding:
     usable: torch.Tensor  # bool
 
 
-class Beams:
-    """Turns the readings of every beam of an observation into heights."""
-
-    def __init__(self, table: ObservationTable, tuning: FilterTuning) -> None:
-        self.tuning = tuning
-        self.beams: list[tuple[str, str, str, tuple[float, float, float]]] = []
-        for finder in table.finders:
-            names = zip(finder.labels("range"), finder.labels("valid"), finder.labels("age"), strict=True)
-            for labels, (x, y, z) in zip(
-                names, turned_by(finder.directions(), middle(finder.cant)).tolist(), strict=True
-            ):
-                self.beams.append((*labels, (x, y, z)))
-
-    def soundings(self, reading: dict[str, torch.Tensor]) -> list[Sounding]:
-        """One for each beam, from one decision's observation (named SI columns)."""
-        tuning = self.tuning
-        q = [reading[f"attitude_{axis}"] for axis in "xyzw"]
-        down = [  # the last row of the rotation matrix, negative: how far each body axis points down
-            -2.0 * (q[0] * q[2] - q[1] * q[3]),
-            -2.0 * (q[1] * q[2] + q[0] * q[3]),
-            -(1.0 - 2.0 * (q[0] ** 2 + q[1] ** 2)),
-        ]
-        found = []
-        for distance, valid, age, (x, y, z) in self.beams:
-            cosine = x * down[0] + y * down[1] + z * down[2]
-            sine = torch.sqrt((1.0 - cosine**2).clamp(min=0.0))
-            slant = reading[distance]
-            height = slant * cosine + reading["velocity_up"] * reading[age]
-            deviation = tuning.noise + tuning.unevenness * sine + slant * (tuning.noise_growth + tuning.slope * sine)
-            found.append(Sounding(height, deviation, (reading[valid] > 0.5) & (cosine > 0.3)))
-        return found
+def soundings(beams: list[BeamChannels], reading: dict[str, torch.Tensor], tuning: FilterTuning) -> list[Sounding]:
+    """What each beam says, from one decision's observation (named SI columns)."""
+    found = []
+    for beam in beams:
+        cosine = pointing_down(reading.__getitem__, beam.direction)
+        sine = torch.sqrt((1.0 - cosine**2).clamp(min=0.0))
+        slant = reading[beam.range]
+        height = slant * cosine + reading["velocity_up"] * reading[beam.age]
+        deviation = tuning.noise + tuning.unevenness * sine + slant * (tuning.noise_growth + tuning.slope * sine)
+        found.append(Sounding(height, deviation, (reading[beam.valid] > 0.5) & (cosine > 0.3)))
+    return found
 
 
 class AltitudeFilter:
@@ -123,7 +103,7 @@ class AltitudeFilter:
         device: torch.device | str = "cpu",
     ):
         self.tuning = tuning or FilterTuning()
-        self.beams = Beams(table, self.tuning)
+        self.beams = table.beams()
         self.period = period
         self.correction = torch.zeros(num_landers, device=device)  # [m] added to the inertial altitude
         self.variance = torch.full_like(self.correction, self.tuning.prior**2)  # [m^2]
@@ -141,7 +121,7 @@ class AltitudeFilter:
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         self.variance += (tuning.drift * self.period) ** 2 + (tuning.drift_lateral * sideways * self.period) ** 2
 
-        for sounding in self.beams.soundings(reading):
+        for sounding in soundings(self.beams, reading, self.tuning):
             gain = torch.where(sounding.usable, self.variance / (self.variance + sounding.deviation**2), 0.0)
             innovation = sounding.height - (reading["altitude"] + self.correction)
             self.correction = torch.where(sounding.usable, self.correction + gain * innovation, self.correction)
@@ -198,7 +178,7 @@ class GatedFilter(AltitudeFilter):
 
         trusted = self.rejections < self.PATIENCE
         accepted, rejected = torch.zeros_like(self.seen), torch.zeros_like(self.seen)
-        for sounding in self.beams.soundings(reading):
+        for sounding in soundings(self.beams, reading, self.tuning):
             innovation = sounding.height - (reading["altitude"] + self.correction)
             spread = self.variance + sounding.deviation**2
             inside = innovation**2 <= self.GATE**2 * spread
@@ -233,7 +213,7 @@ class SlantOnly(AltitudeFilter):
 
     def update(self, reading: dict[str, torch.Tensor]) -> torch.Tensor:
         """Height (N,) [m]; the inertial altitude before the first range."""
-        sounding = self.beams.soundings(reading)[0]
-        valid = reading[self.beams.beams[0][1]] > 0.5
+        sounding = soundings(self.beams, reading, self.tuning)[0]
+        valid = reading[self.beams[0].valid] > 0.5
         self.seen |= valid
         return torch.where(self.seen, sounding.height, reading["altitude"])

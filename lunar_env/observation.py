@@ -4,6 +4,7 @@ Every number is divided by its scale, so that a network sees about [-1, 1], and 
 stays inside the declared space. ``ObservationTable.read`` gives the numbers back by name in SI units.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,8 @@ from lunar_env.beams import beam_direction
 from lunar_env.control import to_local
 from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
 from lunar_env.ground import GearDrawn
-from lunar_env.sensors import Beam, RangeFinder
+from lunar_env.quantities import middle
+from lunar_env.sensors import Beam, RangeFinder, turned_by
 from lunar_env.state import Belief, Motion, Reading
 
 wp.set_module_options({"enable_backward": False})
@@ -52,6 +54,17 @@ class Channel:
 
 
 @dataclass(frozen=True)
+class BeamChannels:
+    """The names of one beam's channels, and where it points."""
+
+    range: str
+    valid: str
+    age: str
+    speed: str  # "" without Doppler
+    direction: tuple[float, float, float]  # body axes, with the nominal cant
+
+
+@dataclass(frozen=True)
 class ObservationTable:
     """The channels of one reading, in order; with ``history`` the oldest reading comes first."""
 
@@ -63,6 +76,16 @@ class ObservationTable:
     def size(self) -> int:
         """Numbers in one observation."""
         return len(self.channels) * self.history
+
+    def beams(self) -> list[BeamChannels]:
+        """Every beam of every range finder, in the order of the channels."""
+        found = []
+        for finder in self.finders:
+            names = [finder.labels(quantity) for quantity in ("range", "valid", "age", "speed")]
+            directions = turned_by(finder.directions(), middle(finder.cant)).tolist()
+            for distance, valid, age, speed, (x, y, z) in zip(*names, directions, strict=True):
+                found.append(BeamChannels(distance, valid, age, speed if finder.doppler else "", (x, y, z)))
+        return found
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest scaled values, each of shape (size,)."""
@@ -83,6 +106,16 @@ class ObservationTable:
             f"| {c.lag} | {c.meaning} |"
             for i, c in enumerate(self.channels)
         )
+
+
+def pointing_down(named: Callable[[str], torch.Tensor], direction: tuple[float, float, float]) -> torch.Tensor:
+    """Cosine of the angle between a direction in body axes and straight down, by the believed attitude.
+
+    The last row of the attitude's rotation matrix, negative, times the direction. ``named`` gives a channel by name.
+    """
+    x, y, z, w = (named(f"attitude_{axis}") for axis in "xyzw")
+    level = 1.0 - 2.0 * (x**2 + y**2)
+    return -(2.0 * (x * z - y * w) * direction[0] + 2.0 * (y * z + x * w) * direction[1] + level * direction[2])
 
 
 def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Channel]:
