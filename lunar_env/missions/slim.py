@@ -18,12 +18,7 @@ from lunar_env.quantities import Range
 from lunar_env.scenario import change
 from lunar_env.task import Limits, Outcome
 
-DRY = 190.0  # [kg] [V: NSSDC]
-THRUST, IMPULSE = 1_000.0, 320.0  # [N] 2 x 500 N [V: NSSDC]; [s] [R]
-SPEED = 1_700.0  # [m/s] at 15 km [V2: ISKY]
-PROPELLANT = 188.0  # [kg] [C] burnt(375, 1_850, 320) leaves the landing some
-
-MASS = cylinder(DRY, 1.2, 1.7)  # 2.4 x 1.7 x 2.7 m [R]
+MASS = cylinder(190.0, 1.2, 1.7)  # dry [V: NSSDC]; 2.4 x 1.7 x 2.7 m [R]
 
 # The same radar's beams for velocity [R]; numbers [P].
 VELOCITY_RADAR = replace(
@@ -34,10 +29,10 @@ PLANNED = whole_descent(
     name="slim_planned",
     summary="SLIM with both engines to the ground: from 15 km to a slope near Shioli",
     mass=MASS,
-    engine=engine(THRUST, IMPULSE, 0.1),  # pulse-modulated [R], so that little thrust is possible
+    engine=engine(1_000.0, 320.0, 0.1),  # 2 x 500 N [V: NSSDC]; [s], pulse-modulated, so that little is possible [R]
     attitude=reaction_control(MASS, bandwidth=0.5, rate_bandwidth=1.5),  # [P]
     gear=Gear(centre_height=0.9, foot_distance=0.8),  # [P]
-    start=start_from_orbit(15_000.0, SPEED, 509_000.0, PROPELLANT),
+    start=start_from_orbit(15_000.0, 1_700.0, 509_000.0, 188.0),  # [V2: ISKY]; propellant [C] from 1 900 m/s
     navigation=STIM300.navigation(0.3, altitude_error=Range(-300.0, 300.0)),  # [P]
     sensors=(SLIM_PULSE_RADAR, VELOCITY_RADAR),
     terrain=HIGHLAND,

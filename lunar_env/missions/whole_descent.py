@@ -11,8 +11,8 @@ from lunar_env.terrain import Terrain
 from lunar_env.world import Start
 
 MAP_TURN: dict[str, Any] = {"turn": FULL_TURN, "shift_x": Range(0.0, 32_768.0), "shift_y": Range(0.0, 32_768.0)}
-# Sites are chosen for being smoother than their surroundings: half the map's heights [P]; slopes below 5 degrees were
-# asked for at Blue Ghost's site [V2: JM]. Albedo of mare 0.07, of highland 0.16 [R].
+# Sites are chosen for being smoother than their surroundings: half of mare's heights, a quarter of highland's [P];
+# slopes below 5 degrees were asked for at Blue Ghost's site [V2: JM]. Albedo of mare 0.07, of highland 0.16 [R].
 MARE = Terrain(map="mare", roughness=0.5, albedo=Range(0.06, 0.09), **MAP_TURN)
 HIGHLAND = Terrain(map="highland", roughness=0.25, albedo=Range(0.13, 0.19), **MAP_TURN)
 
