@@ -1,21 +1,22 @@
-"""``altimeter_braking``: fixed-gain braking on the altimeter's word, and nothing else.
+"""``altimeter_braking``: fixed-gain braking on the altimeter's word alone.
 
-As published, the law of constant deceleration: v = sqrt(2 a h). As programmed: a is one fixed number, h the newest
-valid reading, range times cosine of the tilt, as it comes: not filtered, not compensated for its age, not checked, and
-held while there is none. Near the ground the rate is that of contact, and stays so. Before the first valid reading h is
-the inertial altitude.
+As published, the law of constant deceleration: v = sqrt(2 a h). As programmed: a is one fixed number and h the newest
+valid reading above the height of the last phase, range times cosine of the tilt: not filtered, not brought forward by
+its age, not checked, and held while there is none. Before the first valid reading it is the inertial altitude. The last
+phase is flown at the contact rate; once begun it is not left, as is common where phases follow each other.
 """
 
 import torch
 
 from agents.descent_rate import DescentRatePilot
 from lunar_env import Scenario
+from lunar_env.observation import pointing_down
 
-DECELERATION = 1.2  # [m/s^2]
+DECELERATION = 1.2  # [m/s^2] about 60 % of what full thrust leaves Resilience at the start [P]
 BRAKING_RATE = 50.0  # [m/s]
 BRAKED = 60.0  # [m/s] of lateral speed
 CONTACT_RATE = 1.5  # [m/s]
-FINAL_HEIGHT = 15.0  # [m] flown at the contact rate
+FINAL_HEIGHT = 15.0  # [m] of the last phase: little more than the loop's lag of two seconds needs [P]
 
 
 class AltimeterBraking(DescentRatePilot):
@@ -25,27 +26,24 @@ class AltimeterBraking(DescentRatePilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        self.held = torch.full((num_landers,), torch.nan, device=device)  # [m] the newest valid reading
-        self.final = torch.zeros(num_landers, dtype=torch.bool, device=device)  # whether it has begun to end
+        self.beam = self.table.beams()[0]
+        self.held = torch.full((num_landers,), torch.nan, device=device)  # [m] height of the newest valid reading
+        self.ending = torch.zeros(num_landers, dtype=torch.bool, device=device)  # in the last phase
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""
         super().reset(mask)
         self.held[mask] = torch.nan
-        self.final[mask] = False
+        self.ending[mask] = False
 
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
-        """sqrt(2 a h) on the raw height; the filtered one is left alone."""
-        [distance], [valid] = (self.table.finders[0].labels(name) for name in ("range", "valid"))
-        cosine = 1.0 - 2.0 * (reading["attitude_x"] ** 2 + reading["attitude_y"] ** 2)
-        self.held = torch.where(reading[valid] > 0.5, reading[distance] * cosine, self.held)
+        """What the raw height allows; the filtered one is not used."""
+        seen = reading[self.beam.range] * pointing_down(reading.__getitem__, self.beam.direction)
+        self.held = torch.where(reading[self.beam.valid] > 0.5, seen, self.held)
         raw = torch.where(self.held.isnan(), reading["altitude"], self.held)
-        if LATCH:
-            self.final |= raw <= FINAL_HEIGHT
+        self.ending |= raw <= FINAL_HEIGHT
+
         rate = torch.sqrt(2.0 * DECELERATION * (raw - FINAL_HEIGHT).clamp(min=0.0)).clamp(min=CONTACT_RATE)
-        rate = torch.where(self.final, CONTACT_RATE, rate)
+        rate = torch.where(self.ending, CONTACT_RATE, rate)
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
-
-
-LATCH = True

@@ -1,44 +1,43 @@
-"""``inertial``: Resilience's plan with the altimeter for a start and inertial navigation for the end.
+"""``inertial``: Resilience's plan, on inertial navigation alone after the last fix.
 
-As published for NASA's Lunar Pallet Lander: ranges down to 30 m, below that the inertial unit alone [V2: LPL]. As
-programmed: the filter's correction of the inertial altitude stands still from the first believed height below 30 m on.
+As published for NASA's Lunar Pallet Lander: ranges down to 30 m, below that the inertial unit only, for the dust
+[V2: LPL]. As programmed: the autopilot corrects its inertial altitude by the range finders until it first believes to
+be below 30 m; from then on it is shown none of their flags, and the last correction stands.
+
+A belief that jumps or drifts without fixes goes unnoticed to the ground.
 """
 
 import torch
 
 from agents.pilot import require_control
 from lunar_env import Scenario
-from lunar_env.altitude_filter import AltitudeFilter, FilterTuning
 from lunar_env.autopilot import Autopilot
 from lunar_env.missions.resilience import PLAN
 
 LAST_FIX = 30.0  # [m] [V2: LPL]
 
 
-class InertialAtTheEnd(AltitudeFilter):
-    """A filter that takes no reading any more once it believes to be low."""
+class Inertial:
+    """A flight-like pilot that ends its descent without a look at the ground."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
-        self.ended = torch.zeros_like(self.seen)
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        require_control("inertial", scenario, "descent_rate")
+        self.autopilot = Autopilot(PLAN, scenario, num_landers, device)
+        self.alone = torch.zeros(num_landers, dtype=torch.bool, device=device)  # after the last fix
+        table = scenario.observation_table()
+        flags = {beam.valid for beam in table.beams()}
+        first = table.size - len(table.channels)  # of the newest reading
+        self.flags = [first + i for i, channel in enumerate(table.channels) if channel.name in flags]
 
-    def reset(self, mask):
-        super().reset(mask)
-        self.ended[mask] = False
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the landers in ``mask`` (N,)."""
+        self.autopilot.reset(mask)
+        self.alone[mask] = False
 
-    def update(self, reading):
-        held = self.correction.clone()
-        height = super().update(reading)
-        self.correction = torch.where(self.ended, held, self.correction)
-        height = reading["altitude"] + self.correction
-        self.ended |= height <= LAST_FIX
-        return height
-
-
-def inertial(scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Autopilot:
-    """A flight-like pilot that ends on its own."""
-    require_control("inertial", scenario, "descent_rate")
-    autopilot = Autopilot(PLAN, scenario, num_landers, device)
-    tuning = FilterTuning(unevenness=PLAN.unevenness)
-    autopilot.filter = InertialAtTheEnd(autopilot.table, num_landers, scenario.decision_period, tuning, device)
-    return autopilot
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, 3) of the autopilot."""
+        shown = observation.clone()
+        shown[:, self.flags] *= (~self.alone).float()[:, None]
+        action = self.autopilot.act(shown)
+        self.alone |= self.autopilot.height <= LAST_FIX
+        return action

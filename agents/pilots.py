@@ -9,7 +9,7 @@ from agents.altimeter_braking import AltimeterBraking
 from agents.as_flown import as_flown
 from agents.cautious import Cautious
 from agents.gated_filter import gated_filter
-from agents.inertial import inertial
+from agents.inertial import Inertial
 from agents.pilot import Pilot
 from agents.policy import load_policy, read_card
 from agents.suicide_burn import SuicideBurn
@@ -21,7 +21,7 @@ CLASSICAL: dict[str, Callable[[Scenario, int, torch.device | str], Pilot]] = {
     # The baselines that the faults of lunar_env/faults.py break.
     "altimeter_braking": AltimeterBraking,
     "gated_filter": gated_filter,
-    "inertial": inertial,
+    "inertial": Inertial,
     "suicide_burn": SuicideBurn,
 }
 SHIPPED = {"reference": Path("runs/reference")}

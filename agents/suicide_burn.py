@@ -1,9 +1,10 @@
 """``suicide_burn``: falls until full thrust would just stop it at the ground, then burns.
 
 As published (missions reference, section 5.1): full thrust at h = v^2 / (2 (T/m - g)), and mass variation. As
-programmed: the wished rate is v = sqrt(2 s (T/m - g) h), faster than the vehicle falls, so that the engine is off until
-it falls as fast; s is a small margin, T the nominal thrust, m the mean mass of the burn, what is there now less half of
-what a burn from v takes. h is the filtered height, where the vehicle will be when the rate is in force.
+programmed: the wished rate of descent is that law solved for v, with a share of the deceleration as the only margin.
+It is more than the vehicle falls with at first, which turns the engine off, until the fall has met the curve. T is the
+nominal thrust; m is the mass now, less half of what a burn from the present speed takes; h is the filtered height at
+which the vehicle will be when the loop has followed.
 """
 
 import torch
@@ -13,12 +14,12 @@ from lunar_env import Scenario
 from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.quantities import middle
 
-SHARE = 0.9  # of the net deceleration of full thrust
+SHARE = 0.9  # of the net deceleration; thrust that is 2 % low takes 4 % of it [P]
 LEAD = 2.0  # [s] half a decision and the loop's lag
 BRAKING_RATE = 50.0  # [m/s]
-BRAKED = 5.0  # [m/s] of lateral speed
+BRAKED = 5.0  # [m/s] of lateral speed: the burn is upright and removes none
 CONTACT_RATE = 1.5  # [m/s]
-FINAL_HEIGHT = 5.0  # [m] flown at the contact rate
+FINAL_HEIGHT = 6.0  # [m] flown at the contact rate
 
 
 class SuicideBurn(DescentRatePilot):
@@ -34,12 +35,16 @@ class SuicideBurn(DescentRatePilot):
         self.gravity = middle(scenario.moon.surface_gravity)  # [m/s^2]
 
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
-        """What full thrust can still stop, less the margin."""
+        """The rate that full thrust can just stop; a fixed one while there is lateral speed to lose."""
         mass = self.dry_mass + reading["propellant"]
-        time = (-reading["velocity_up"]).clamp(min=0.0) / (self.thrust / mass - self.gravity)
-        mean = mass - 0.5 * self.flow * time
-        braking = SHARE * (self.thrust / mean - self.gravity)
+        time = (-reading["velocity_up"]).clamp(min=0.0) / self.stopping(mass)  # [s] of the burn
+        burnt = torch.minimum(self.flow * time, reading["propellant"])
+        braking = SHARE * self.stopping(mass - 0.5 * burnt)
         ahead = height + LEAD * reading["velocity_up"] - FINAL_HEIGHT
         rate = torch.sqrt(2.0 * braking * ahead.clamp(min=0.0)).clamp(min=CONTACT_RATE)
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
+
+    def stopping(self, mass: torch.Tensor) -> torch.Tensor:
+        """The deceleration (N,) [m/s^2] that full thrust leaves; a little where it does not carry the weight."""
+        return (self.thrust / mass - self.gravity).clamp(min=0.1)

@@ -171,7 +171,7 @@ class FrozenReading(Fault):
     mode = 10
     missions = "HAKUTO-R M1: estimate stuck near zero [V2: ISP1]"
     breaks = "altimeter_braking"
-    replay: ClassVar = {"share": 1.0, "duration": 60.0}
+    replay: ClassVar = {"share": 1.0, "onset": 120.0, "duration": 60.0}
     training: ClassVar = {"share": 1.0, "onset": Range(20.0, 200.0), "duration": Range(1.0, 60.0)}
 
     share: Number = number(1.0, "-", "of the samples that repeat the last one", low=0.0, high=1.0)
@@ -286,7 +286,7 @@ class StuckThrottle(Fault):
     mode = 18
     missions = "synthetic; the LM kept out of 60-93 % [R]"
     breaks = "suicide_burn"
-    replay: ClassVar = {"share": 1.0, "duration": 5.0}
+    replay: ClassVar = {"share": 1.0, "onset": 120.0, "duration": 5.0}
     training: ClassVar = {"share": 1.0, "onset": Range(5.0, 120.0), "duration": Range(0.5, 5.0)}
 
     share: Number = number(1.0, "-", "how far the valve holds on to where it is", low=0.0, high=1.0)

@@ -11,12 +11,11 @@ import numpy as np
 import torch
 import warp as wp
 
-from lunar_env.beams import beam_direction
 from lunar_env.control import to_local
 from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import middle
-from lunar_env.sensors import Beam, RangeFinder, turned_by
+from lunar_env.sensors import RangeFinder, turned_by
 from lunar_env.state import Belief, Motion, Reading
 
 wp.set_module_options({"enable_backward": False})
@@ -253,12 +252,12 @@ def put(observation: wp.array2d(dtype=float), row: int, column: int, scaled: flo
 
 
 @wp.func
-def shown(reading: Reading, motion: Motion, beam: Beam, cant: float, height: float, tick: int) -> Reading:
-    """What a beam shows with ``observation="truth"``: the true height [m], now, and the true closing speed."""
+def shown(reading: Reading, closing: float, height: float, tick: int) -> Reading:
+    """What a beam shows with ``observation="truth"``: the true height [m], now, and the true closing speed [m/s]."""
     reading.range = height
     reading.valid = 1.0
     reading.range_tick = tick
-    reading.speed = wp.dot(motion.velocity, beam_direction(motion.attitude, beam.direction, cant))
+    reading.speed = closing
     return reading
 
 

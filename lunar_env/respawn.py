@@ -3,6 +3,7 @@
 import warp as wp
 
 from lunar_env import random
+from lunar_env.beams import beam_direction
 from lunar_env.dynamics import up_at
 from lunar_env.fault_effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
 from lunar_env.ground import height_above_ground
@@ -86,14 +87,15 @@ def look(
     """Write what the pilot sees now."""
     start = int(column)
     for number in range(settings.beams):
-        beam = tables.beams[number]
         reading = tables.readings[row, number]
         if settings.truth == 1:
-            cant = tables.finders[row, beam.finder].cant
-            reading = shown(reading, lander.motion, beam, cant, height, lander.episode.tick)
+            cant = tables.finders[row, tables.beams[number].finder].cant
+            pointing = beam_direction(lander.motion.attitude, tables.beams[number].direction, cant)
+            reading = shown(reading, wp.dot(lander.motion.velocity, pointing), height, lander.episode.tick)
         age = float(lander.episode.tick - reading.range_tick) * settings.seconds
-        observe_beam(target, row, start, reading, age, beam.doppler, settings.scales)
-        start = start + 3 + beam.doppler
+        doppler = tables.beams[number].doppler
+        observe_beam(target, row, start, reading, age, doppler, settings.scales)
+        start = start + 3 + doppler
     observe(
         target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
         lander.belief, action, settings.action_size, world.moon, world.gear, settings.scales,

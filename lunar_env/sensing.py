@@ -4,7 +4,7 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.dynamics import up_at
-from lunar_env.fault_effects import frozen
+from lunar_env.fault_effects import blind, frozen
 from lunar_env.navigation import drift
 from lunar_env.sensors import measure, newer_reading, transport
 from lunar_env.state import Episode, Lander, Sample
@@ -47,22 +47,25 @@ def sense(tables: Tables, settings: Settings, row: int, lander: Lander, world: W
             phase = int(random.uniform(random.draw(finder_key, 0, random.SAMPLE_PHASE)) * float(beam.period))
             newest = (tick + phase) / beam.period - 1
         if tick + phase == (newest + 1) * beam.period:
-            sample = measure(
-                random.beam_key(key, number),
-                tick,
-                height,
-                lander.motion,
-                world.moon,
-                tables.surfaces[row],
-                tables.maps,
-                world.terrain.albedo,
-                world.gear,
-                tables.finders[row, beam.finder],
-                beam.direction,
-                tables.faults,
-                row,
-                acting,
-            )
+            sample = Sample()  # without a return
+            sample.stamp = tick
+            if not blind(tables.faults, row, acting, height):
+                sample = measure(
+                    random.beam_key(key, number),
+                    tick,
+                    height,
+                    lander.motion,
+                    world.moon,
+                    tables.surfaces[row],
+                    tables.maps,
+                    world.terrain.albedo,
+                    world.gear,
+                    tables.finders[row, beam.finder],
+                    beam.direction,
+                    tables.faults,
+                    row,
+                    acting,
+                )
             sample = transport(
                 sample,
                 finder_key,

@@ -26,7 +26,6 @@ from lunar_env.fault_effects import (
     DISTORTING,
     RANGING,
     acts,
-    blind,
     distorted,
     extra_delay,
     flagged,
@@ -157,33 +156,32 @@ def measure(
     """One beam's sample before its transport. ``direction`` is that of its beam in the uncanted head."""
     sample = Sample()
     sample.stamp = tick
-    if not blind(faults, row, acting, height):
-        beam = beam_direction(motion.attitude, direction, finder.cant)
-        echo = beam_echo(motion, height, moon, surface, maps, gear, beam, FARTHEST * finder.maximum_range)
-        chances = random.draw(key, tick, random.DETECTION)
-        chance = float(0.0)
-        if echo.met:
-            chance = detection_probability(echo, finder, albedo, faults, row, acting)
-        if random.uniform(chances) < chance and not (
-            acting & RANGING != 0 and lost(key, tick, height, faults, row, acting)
-        ):
-            spread = (finder.noise + finder.noise_growth * echo.range) * spread_factor(faults, row, acting)
-            value = echo.range * finder.scale + finder.bias
-            if spread > 0.0:
-                value = value + spread * random.normal(random.draw(key, tick, random.RANGE_NOISE))
-            if acting & DISTORTING != 0:
-                value = distorted(value, key, tick, height, faults, row, acting)
-            if finder.resolution > 0.0:
-                value = wp.round(value / finder.resolution) * finder.resolution
-            sample.range = value
-            if value >= finder.minimum_range and value <= finder.maximum_range:
-                sample.returned = 1.0
-                sample.speed = echo.closing
-                if finder.speed_noise > 0.0:
-                    error = random.normal(random.draw(key, tick, random.SPEED_NOISE))
-                    sample.speed = sample.speed + finder.speed_noise * error
-                if flagged(key, tick, faults, row, acting):
-                    sample.valid = 1.0
+    beam = beam_direction(motion.attitude, direction, finder.cant)
+    echo = beam_echo(motion, height, moon, surface, maps, gear, beam, FARTHEST * finder.maximum_range)
+    chances = random.draw(key, tick, random.DETECTION)
+    chance = float(0.0)
+    if echo.met:
+        chance = detection_probability(echo, finder, albedo, faults, row, acting)
+    if random.uniform(chances) < chance and not (
+        acting & RANGING != 0 and lost(key, tick, height, faults, row, acting)
+    ):
+        spread = (finder.noise + finder.noise_growth * echo.range) * spread_factor(faults, row, acting)
+        value = echo.range * finder.scale + finder.bias
+        if spread > 0.0:
+            value = value + spread * random.normal(random.draw(key, tick, random.RANGE_NOISE))
+        if acting & DISTORTING != 0:
+            value = distorted(value, key, tick, height, faults, row, acting)
+        if finder.resolution > 0.0:
+            value = wp.round(value / finder.resolution) * finder.resolution
+        sample.range = value
+        if value >= finder.minimum_range and value <= finder.maximum_range:
+            sample.returned = 1.0
+            sample.speed = echo.closing
+            if finder.speed_noise > 0.0:
+                error = random.normal(random.draw(key, tick, random.SPEED_NOISE))
+                sample.speed = sample.speed + finder.speed_noise * error
+            if flagged(key, tick, faults, row, acting):
+                sample.valid = 1.0
     return sample
 
 
