@@ -4,6 +4,7 @@ The burn ends when the accelerometers have counted the speed that it was to take
 timer ends it: Luna-25.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -54,8 +55,11 @@ class OrbitAutopilot(Autopilot):
         self.is_over |= reading["time"] >= plan.burn_limit
         self.descends |= self.is_over & (-reading["position_x"] <= plan.ignition) & (reading["altitude"] < 60_000.0)
 
-        # The loop answers a wish that is off by a * its time with the acceleration a; falling freely is no thrust up.
-        slower = torch.where(self.is_over, 0.0, plan.burn_speed / plan.burn_time * self.response)
+        # The loop answers a wish that is off by d with d / its time, ever less while the wish is held for a decision:
+        # a mean acceleration a takes d = a T / (1 - exp(-T / time)). Falling freely asks for no thrust up.
+        period = self.filter.period
+        held = period / (1.0 - math.exp(-period / self.response))
+        slower = torch.where(self.is_over, 0.0, plan.burn_speed / plan.burn_time * held)
         wish = torch.sqrt(((speed - slower) / self.sideways).clamp(0.0, 1.0))
         orbit = torch.stack([torch.ones_like(wish), wish, torch.zeros_like(wish)], dim=1)
         return torch.where(self.descends[:, None], descent, orbit)

@@ -531,7 +531,7 @@ def test_belief_is_measured_when_it_says_down_and_at_its_end_and_at_its_lowest()
     flights = made_flights(
         {
             "height": [[5_000.0, 4_900.0, 4_800.0, NAN], [6_000.0, 5_900.0, 5_800.0, 5_700.0]],
-            "believed_height": [[100.0, 20.0, -3.0, NAN], [300.0, 200.0, 19.0, 25.0]],
+            "believed_height": [[21.0, 20.0, -3.0, NAN], [300.0, 200.0, 19.0, 25.0]],
         }
     )
     assert measures.when_believed_down(flights) == (4_900.0 + 5_800.0) / 2.0

@@ -69,10 +69,9 @@ PRESETS: dict[str, Scenario] = {
 
 def plan_of(scenario: Scenario) -> FlightPlan:
     """The flight plan of the mission whose scenario this is, by its name; Resilience's for any other."""
-    for mission in MISSIONS:
-        if scenario.name in (one.name for one in mission.scenarios):
-            return mission.plan
-    return resilience.PLAN
+    flown = {mission.flown.name: mission.plan for mission in MISSIONS}
+    planned = {mission.planned.name: mission.plan for mission in MISSIONS if mission.planned is not None}
+    return (planned | flown).get(scenario.name, resilience.PLAN)
 
 
 def gym_id(name: str) -> str:

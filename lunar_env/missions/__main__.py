@@ -19,6 +19,12 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.episodes < 1:
         parser.error(f"--episodes must be at least 1, got {chosen.episodes}")
+    if chosen.page:  # refused now, not after all flights
+        try:
+            split(chosen.page)
+        except (OSError, ValueError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 2
     replays = replay_all(chosen.episodes, lambda title: print(f"flying {title} ...", file=sys.stderr, flush=True))
     print(text(replays))
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -29,12 +35,19 @@ def main() -> int:
     except ImportError:
         print('the picture needs matplotlib: pip install "lunar-env[report]"', file=sys.stderr)
     if chosen.page:
-        page = chosen.page.read_text(encoding="utf-8")
-        before, after = page.split(MARKERS[0])[0], page.split(MARKERS[1])[1]
+        before, after = split(chosen.page)
         chosen.page.write_text(f"{before}{MARKERS[0]}\n{table(replays)}\n{MARKERS[1]}{after}", encoding="utf-8")
     met = sum(one.met for one in replays)
     print(f"\n{met} of {len(replays)} missions inside their tolerances; table and picture in {chosen.out}")
     return int(met < len(replays))
+
+
+def split(page: Path) -> tuple[str, str]:
+    """What stands before and after the catalogue in a page."""
+    words = page.read_text(encoding="utf-8")
+    if not all(marker in words for marker in MARKERS):
+        raise ValueError(f"{page} needs the lines {MARKERS[0]!r} and {MARKERS[1]!r}, between which the table goes")
+    return words.split(MARKERS[0])[0], words.split(MARKERS[1])[1]
 
 
 if __name__ == "__main__":

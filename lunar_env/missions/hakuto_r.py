@@ -51,7 +51,7 @@ M2 = Mission(
 M2_WHOLE_PLANNED = whole_descent(
     name="hakuto_r_m2_planned",
     summary="Resilience's whole descent as planned: from 20 km, first range between 10 and 3 km",
-    engine=engine(1_600.0, 290.0, 0.25),
+    engine=engine(1_600.0, 290.0, 0.25),  # [V2: MYN; count R], blend [C]
     start=start_from_orbit(20_000.0, 1_689.0, 535_000.0, 375.0),  # 680-720 kg [C]
     navigation=replace(resilience.AS_PLANNED.navigation, altitude_error=Range(-250.0, 250.0)),  # which grow [P]
     sensors=(SERIES_1_LASER,),
@@ -104,7 +104,7 @@ M1_RADAR = RangeFinder(
 M1_PLANNED = whole_descent(
     name="hakuto_r_m1_planned",
     summary="HAKUTO-R M1 to the plain of its first site: no rim on the way",
-    engine=engine(1_600.0, 290.0, 0.1, thrust_scale=dispersed(1.0, 0.002)),  # 200 N thrusters in turn
+    engine=engine(1_600.0, 290.0, 0.1, thrust_scale=dispersed(1.0, 0.002)),  # 200 N thrusters in turn [P]
     start=Start(
         altitude=dispersed(16_000.0, 200.0),  # [P]
         distance=dispersed(88_000.0, 500.0),  # [C]

@@ -2,7 +2,7 @@
 
 The pre-landing burn was to end at a speed that the accelerometers count; their unit was not switched on, so the timer
 ended it [V2: SNL]. The burn was to lower an orbit of 100 km to one of 18 km on its far side [R]: 18.6 m/s [C]; half as
-much again, 28 m/s, puts the lowest point 24 km below the ground [C].
+much again, 28 m/s, puts the lowest point 21 km below the ground [C].
 """
 
 from lunar_env.control import Guidance

@@ -58,7 +58,7 @@ def burn(flights: Flights) -> float:
     burning = flights.trace["throttle"] > 0.01
     over = np.maximum.accumulate(burning, axis=0) & ~burning
     first = np.where(over.any(axis=0), over.argmax(axis=0), burning.shape[0]) - burning.argmax(axis=0)
-    return float(first.mean() * flights.period)
+    return float(np.where(burning.any(axis=0), first, 0).mean() * flights.period)
 
 
 def minutes(flights: Flights) -> float:
