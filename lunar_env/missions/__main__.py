@@ -19,15 +19,15 @@ def main() -> int:
     chosen = parser.parse_args()
     if chosen.episodes < 1:
         parser.error(f"--episodes must be at least 1, got {chosen.episodes}")
-    if chosen.page:  # refused now, not after all flights
-        try:
+    try:  # what cannot be written is refused now, not after all flights
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        if chosen.page:
             split(chosen.page)
-        except (OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     replays = replay_all(chosen.episodes, lambda title: print(f"flying {title} ...", file=sys.stderr, flush=True))
     print(text(replays))
-    chosen.out.mkdir(parents=True, exist_ok=True)
     (chosen.out / "missions.md").write_text(table(replays) + "\n", encoding="utf-8")
     picture = chosen.out / "missions.png"
     try:

@@ -30,7 +30,7 @@ FLOWN = change(
         "terrain": replace(HIGHLAND, roughness=1.0),
         "sensors": (TEAMINDUS_LONG_RANGE_LASER,),  # without Doppler, since it skidded sideways [P]
         "faults": Faults(
-            unsteady_site=UnsteadySite(probability=1.0, drift=2.4),  # as on IM-1 [P]
+            unsteady_site=UnsteadySite(probability=1.0, drift=2.8),  # like IM-1 [P]
             noise_burst=NoiseBurst(probability=1.0, excess=29.0),  # the worst of the reference's range [P]
             outliers=Outliers(probability=1.0, share=0.02),
         ),

@@ -40,7 +40,8 @@ PLANNED = whole_descent(
     navigation=Navigation(),  # tracked from the ground; an altitude error would grow a hundredfold in an hour
     sensors=(TEAMINDUS_LONG_RANGE_LASER,),  # stands in for its Doppler radar [P]
     terrain=HIGHLAND,
-    guidance=Guidance(maximum_descent_rate=200.0, maximum_lateral_speed=2_500.0, lateral_limit=5.0),
+    # A slow lateral loop, so that the burn is as strong for accelerometers that count nothing as for those that do.
+    guidance=Guidance(maximum_descent_rate=200.0, maximum_lateral_speed=2_500.0, lateral_limit=5.0, lateral_time=20.0),
     time_limit=5_000.0,
     ceiling=130_000.0,
     extent=2_500_000.0,
@@ -64,6 +65,7 @@ LUNA_25 = Mission(
         heights=(0.0, 10.0, 30.0, 2_000.0),
         rates=(1.5, 1.5, 3.0, 50.0),
         source="burn of 84 s, timer of 127 s [V2: SNL]; the rest [P]",
+        braked=15.0,  # what the slow lateral loop leaves time for
         burn_speed=BURN,
         burn_time=84.0,
         burn_limit=127.0,
