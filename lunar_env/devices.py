@@ -10,11 +10,11 @@ import difflib
 from dataclasses import dataclass, field
 from math import radians
 
+from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.navigation import Navigation
 from lunar_env.quantities import Number, Range
 from lunar_env.sensors import RangeFinder
 
-STANDARD_GRAVITY = 9.80665  # [m/s^2] in which accelerometer biases are quoted
 PER_HOUR = radians(1.0) / 3600.0  # [rad/s] in a degree per hour
 PER_ROOT_HOUR = 1.0 / 60.0  # [1/sqrt(s)] in one per square root of an hour
 
@@ -32,7 +32,7 @@ SERIES_1_LASER = RangeFinder(
 )
 
 APOLLO_LANDING_RADAR = RangeFinder(
-    # Ryan's FM-CW radar of the lunar module: four beams, range at 10.51 GHz and Doppler at 9.58 GHz [V2: MD].
+    # FM-CW radar of the lunar module: four beams, range at 10.51 GHz and Doppler at 9.58 GHz [V2: MD].
     name="landing_radar",
     beams=4,
     half_angle=radians(20.0),  # [P] a regular cone in place of the real, skew one
@@ -50,7 +50,7 @@ APOLLO_LANDING_RADAR = RangeFinder(
 )
 
 NAVIGATION_DOPPLER_LIDAR = RangeFinder(
-    # NASA's FM-CW lidar, as flown on IM-1 and Blue Ghost's peers.
+    # NASA's FM-CW lidar, as it flew on IM-1 [V: NDL-IM1].
     name="doppler_lidar",
     beams=3,
     half_angle=radians(22.5),  # [R]

@@ -520,11 +520,12 @@ def made_flights(trace=None, record=None, outcome=(Outcome.LANDED,), period=1.0)
 NAN = float("nan")
 
 
-def test_a_figure_at_a_height_is_taken_at_the_first_decision_below_it():
+def test_a_figure_at_a_height_is_taken_between_the_decisions_around_it():
     heights = [[300.0, 200.0, 150.0, 40.0], [300.0, 149.0, 20.0, NAN], [900.0, 800.0, 700.0, 600.0]]
     rates = [[9.0, 8.0, 7.0, 1.0], [6.0, 5.0, 4.0, NAN], [1e3, 1e3, 1e3, 1e3]]  # the third never comes so low
     flights = made_flights({"height": heights, "descent_rate": rates})
-    assert measures.below(150.0, "descent_rate")(flights) == (7.0 + 5.0) / 2.0
+    between = 6.0 - (300.0 - 150.0) / (300.0 - 149.0)
+    assert measures.passing(150.0, "descent_rate")(flights) == pytest.approx((7.0 + between) / 2.0, rel=1e-12)
 
 
 def test_belief_is_measured_when_it_says_down_and_at_its_end_and_at_its_lowest():

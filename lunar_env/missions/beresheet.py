@@ -58,7 +58,7 @@ BERESHEET = Mission(
     ),
     checks=(
         Check(
-            "vertical speed at 150 m", "m/s", 139.0, 125.0, 153.0, "[V2: BER]", measures.below(150.0, "descent_rate")
+            "vertical speed at 150 m", "m/s", 139.0, 125.0, 153.0, "[V2: BER]", measures.passing(150.0, "descent_rate")
         ),
     ),
 )

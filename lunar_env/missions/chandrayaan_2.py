@@ -52,7 +52,13 @@ CHANDRAYAAN_2 = Mission(
     ),
     checks=(
         Check(
-            "rate of descent at 2.1 km", "m/s", 50.0, 40.0, 60.0, "[V2: HINDU]", measures.below(2_100.0, "descent_rate")
+            "rate of descent at 2.1 km",
+            "m/s",
+            50.0,
+            40.0,
+            60.0,
+            "[V2: HINDU]",
+            measures.passing(2_100.0, "descent_rate"),
         ),
         Check("landed", "share", 0.0, 0.0, 0.0, "[V2: LS]", measures.share(Outcome.LANDED)),
     ),

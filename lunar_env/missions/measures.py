@@ -23,14 +23,17 @@ def share(*outcomes: Outcome) -> Callable[[Flights], float]:
     return lambda flights: float(np.isin(flights.outcome, outcomes).mean())
 
 
-def below(height: float, quantity: str) -> Callable[[Flights], float]:
-    """A traced quantity at the first decision at which the true height [m] is below a given one."""
+def passing(height: float, quantity: str) -> Callable[[Flights], float]:
+    """A traced quantity as the true height [m] first passes a given one, linear between decisions."""
 
     def measure(flights: Flights) -> float:
-        reached = flights.trace["height"] <= height
-        rows = np.where(reached.any(axis=0), reached.argmax(axis=0), -1)
-        values = flights.trace[quantity][rows, np.arange(reached.shape[1])]
-        return float(np.nanmean(np.where(rows >= 0, values, np.nan)))
+        values = []
+        for heights, column in zip(flights.trace["height"].T, flights.trace[quantity].T, strict=True):
+            after = int((heights <= height).argmax())  # 0 for a flight that never gets there
+            if after > 0:
+                share = (heights[after - 1] - height) / (heights[after - 1] - heights[after])
+                values.append(column[after - 1] + share * (column[after] - column[after - 1]))
+        return float(np.mean(values)) if values else float("nan")
 
     return measure
 
