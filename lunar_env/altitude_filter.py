@@ -197,14 +197,6 @@ class GatedFilter(AltitudeFilter):
         return reading["altitude"] + self.correction
 
 
-class InertialOnly(AltitudeFilter):
-    """No filter: the inertial altitude and nothing else."""
-
-    def update(self, reading: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The believed altitude (N,) [m] as it comes."""
-        return reading["altitude"]
-
-
 class SlantOnly(AltitudeFilter):
     """The first beam's slant range times the cosine of the believed tilt, unchecked, as Schiaparelli computed it.
 

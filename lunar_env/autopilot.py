@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import torch
 
-from lunar_env.altitude_filter import AltitudeFilter, FilterTuning, GatedFilter, InertialOnly, SlantOnly, VelocityFilter
+from lunar_env.altitude_filter import AltitudeFilter, FilterTuning, GatedFilter, SlantOnly, VelocityFilter
 from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.quantities import middle
 from lunar_env.scenario import Scenario
 
-FILTERS = {"fused": AltitudeFilter, "gated": GatedFilter, "inertial": InertialOnly, "slant": SlantOnly}
+FILTERS = {"fused": AltitudeFilter, "gated": GatedFilter, "slant": SlantOnly}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from lunar_env.altitude_filter import (
     AltitudeFilter,
     FilterTuning,
     GatedFilter,
-    InertialOnly,
     SlantOnly,
     VelocityFilter,
     soundings,
@@ -738,15 +737,6 @@ def test_a_velocity_that_doppler_corrects_is_flown_by_and_integrated_into_the_he
 
 
 # --- flight computers that do not filter -----------------------------------------------------------
-
-
-def test_inertial_only_says_the_inertial_altitude_whatever_the_sensor_says():
-    table = table_of(ONE_BEAM)
-    inertial = InertialOnly(table, 1, 1.0)
-    for altitude, distance in ((3_000.0, 2_000.0), (2_000.0, 50.0), (-10.0, 900.0)):
-        now = reading(table, altitude=altitude, altimeter_range=distance, altimeter_valid=1.0)
-        assert inertial.update(now) == altitude
-    assert not inertial.seen.any()
 
 
 @pytest.mark.parametrize("degrees", [0.0, 30.0, 60.0, 89.0, 91.0, 120.0, 165.0, 180.0])
