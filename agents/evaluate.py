@@ -14,7 +14,8 @@ import tyro
 from tqdm import tqdm
 
 from agents.flying import Flights, PilotError, fly_episodes, fly_traced
-from agents.pilots import CLASSICAL, SHIPPED, history_of, make_pilot
+from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
+from agents.pilots.user import is_user_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.statistics import summary
 from lunar_env import Descent, Outcome, Scenario, load_scenario
@@ -27,7 +28,7 @@ class Arguments:
     scenario: str = "resilience"
     """Names, separated by commas."""
     pilots: str = "as_flown,cautious,reference"
-    """Names or folders of runs, separated by commas."""
+    """Names, folders of runs, or own ones as FILE.py:CLASS, separated by commas."""
     episodes: int = 1000
     """Flown by each pilot in each scenario."""
     seed: int = 1_000_000
@@ -90,7 +91,7 @@ def check(campaign: Campaign) -> None:
     for scenario in (*campaign.scenarios, flight_of(campaign)):
         Descent(scenario, 1, campaign.device, campaign.seed)
         for pilot in campaign.pilots:
-            shown = load_scenario(scenario, history=history_of(pilot))
+            shown = as_shown_to(pilot, scenario)
             try:
                 make_pilot(pilot, shown, 1, campaign.device)
             except (KeyError, ValueError):
@@ -131,8 +132,11 @@ def flight_of(campaign: Campaign) -> Scenario:
 
 
 def label(pilot: str) -> str:
-    """A pilot's name in tables: a run's folder goes by its last part, unless that is another pilot's name."""
-    name = Path(pilot).name or pilot
+    """A pilot's name in tables: a run's folder goes by its last part, a user's pilot by its class.
+
+    Unless that is another pilot's name.
+    """
+    name = pilot.rpartition(":")[2] if is_user_pilot(pilot) else Path(pilot).name or pilot
     return pilot if name in (*CLASSICAL, *SHIPPED) else name
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from agents.pilots import history_of, make_pilot
-from lunar_env import Descent, Outcome, Scenario, load_scenario
+from agents.pilots import as_shown_to, make_pilot
+from lunar_env import Descent, Outcome, Scenario
 from lunar_env.observation import pointing_down
 
 CHUNK = 2_000  # episodes per batch
@@ -44,7 +44,7 @@ def fly_episodes(
     pilot_name: str, scenario: Scenario, episodes: int, seed: int, device: str = "cpu", progress: object | None = None
 ) -> Flights:
     """Fly episodes 0 to ``episodes`` - 1 of a seed. ``progress`` has an ``update(n)`` as tqdm does."""
-    scenario = load_scenario(scenario, history=history_of(pilot_name))
+    scenario = as_shown_to(pilot_name, scenario)
     parts = []
     for first in range(0, episodes, CHUNK):
         count = min(CHUNK, episodes - first)
@@ -86,7 +86,7 @@ def checked_action(action: object, descent: Descent, outcome: torch.Tensor) -> t
 
 def fly_traced(pilot_name: str, scenario: Scenario, seed: int, episode: int = 0) -> tuple[Trace, Flights]:
     """One episode, with what happened at every decision: truth, belief and reading side by side."""
-    scenario = load_scenario(scenario, history=history_of(pilot_name))
+    scenario = as_shown_to(pilot_name, scenario)
     descent = Descent(scenario, num_envs=1, seed=seed, autoreset="disabled")
     pilot = make_pilot(pilot_name, scenario, 1)
     observation = descent.reset(seed=seed, first_lander=episode)

@@ -1,18 +1,19 @@
 """What a pilot is: something that turns a batch of observations into a batch of actions.
 
 A classical pilot and a trained network are the same thing to the evaluation. A pilot sees what the flight computer
-knows, never the truth.
+knows, never the truth. The control mode is a choice of the pilot's: the vehicle and its descents stay the same.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol
 
 import torch
 
 from lunar_env import Scenario
 
 
-class Pilot(Protocol):
-    """A batch of pilots, one per lander."""
+class Flies(Protocol):
+    """What the evaluation asks of a pilot that was built."""
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the past of the landers in ``mask`` (N,) bool: a new descent begins for them."""
@@ -21,6 +22,33 @@ class Pilot(Protocol):
     def act(self, observation: torch.Tensor) -> torch.Tensor:
         """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
         ...
+
+
+class Pilot(ABC):
+    """A batch of classical pilots, one per lander. What a class sets says how a scenario is to be shown to it."""
+
+    name: ClassVar[str]
+    control: ClassVar[str] = "descent_rate"  # what its actions mean, see lunar_env/control.py
+    decision_period: ClassVar[float] = 0.0  # [s] between its decisions; 0: the scenario's own
+    history: ClassVar[int] = 1  # readings in one observation
+
+    @abstractmethod
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        """Get ready for a batch of landers in a scenario as ``wishes`` has it."""
+
+    @abstractmethod
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the past of the landers in ``mask`` (N,) bool: a new descent begins for them."""
+
+    @abstractmethod
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
+
+    @classmethod
+    def wishes(cls) -> dict[str, Any]:
+        """Changes to a scenario, for ``load_scenario``: how this pilot wants to fly it."""
+        own = {"decision_period": cls.decision_period} if cls.decision_period else {}
+        return {"control": cls.control, "history": cls.history, **own}
 
 
 def require_control(name: str, scenario: Scenario, mode: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from agents.as_flown import as_flown
+from agents.pilots.as_flown import AsFlown
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.altitude_filter import (
     AltitudeFilter,
@@ -326,7 +326,7 @@ def test_a_trim_takes_out_a_lasting_error_of_the_rate():
 
 def test_as_flown_is_the_autopilot_with_resiliences_plan_action_for_action():
     scenario = load_scenario("resilience")
-    pilot, autopilot = as_flown(scenario, 16), Autopilot(resilience.PLAN, scenario, 16)
+    pilot, autopilot = AsFlown(scenario, 16), Autopilot(resilience.PLAN, scenario, 16)
     descent = Descent(scenario, 16, seed=5, autoreset="disabled")
     seen, decisions = descent.reset(seed=5), 0
     while (descent.state["episode.outcome"] == 0).any():

@@ -3,7 +3,6 @@
 import json
 import math
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ pytest.importorskip("matplotlib")
 
 from agents import evaluate, flying
 from agents.features import Features
+from agents.pilot import Pilot
 from agents.pilots import CLASSICAL
 from agents.policy import PolicyNetwork, save_policy
 from agents.statistics import spread, summary, wilson
@@ -22,8 +22,10 @@ from lunar_env import Outcome, load_scenario
 REPLAY = load_scenario("resilience_replay")
 
 
-class Constant:
+class Constant(Pilot):
     """Always the same action, whatever it sees: what differs between its flights is the descents."""
+
+    name = "constant"
 
     def __init__(self, scenario, num_landers, device="cpu"):
         self.action = torch.full((num_landers, len(scenario.action_names)), 0.2)
@@ -35,16 +37,17 @@ class Constant:
         return self.action
 
 
-class Faulty(Constant):
-    """Returns ``wrong(action)`` from the third decision on; the evaluation's own trial builds it, but does not fly."""
+def failing(wrong):
+    """A pilot that returns ``wrong(action)`` from the third decision on; before it flies it is only built."""
 
-    def __init__(self, wrong, scenario, num_landers, device="cpu"):
-        super().__init__(scenario, num_landers, device)
-        self.wrong, self.decisions = wrong, 0
+    class Faulty(Constant):
+        decisions = 0
 
-    def act(self, observation):
-        self.decisions += 1
-        return self.action if self.decisions < 3 else self.wrong(self.action)
+        def act(self, observation):
+            self.decisions += 1
+            return self.action if self.decisions < 3 else wrong(self.action)
+
+    return Faulty
 
 
 FAULTS = {
@@ -57,8 +60,9 @@ FAULTS = {
 }
 
 
-def unbuilt(scenario, num_landers, device="cpu"):
-    raise ZeroDivisionError("no gain")
+class Unbuilt(Constant):
+    def __init__(self, scenario, num_landers, device="cpu"):
+        raise ZeroDivisionError("no gain")
 
 
 def command(*arguments):
@@ -209,7 +213,7 @@ def test_every_episode_is_kept_and_the_report_is_there(results):
 @pytest.mark.parametrize("fault", [*FAULTS, "cannot be built"])
 def test_a_pilot_that_fails_is_reported_and_the_others_results_stand(fault, tmp_path, monkeypatch, capsys):
     wrong, words = FAULTS.get(fault, (None, ["ZeroDivisionError", "no gain"]))
-    monkeypatch.setitem(CLASSICAL, "faulty", partial(Faulty, wrong) if wrong else unbuilt)
+    monkeypatch.setitem(CLASSICAL, "faulty", failing(wrong) if wrong else Unbuilt)
     monkeypatch.setattr(evaluate, "drawn_flight", lambda *request: None)  # pictures take long
     monkeypatch.setattr("agents.report.write_report", lambda path, *request, **more: path.touch())
     assert command("--pilots=faulty,as_flown", "--episodes=2", f"--out={tmp_path}") == 1
@@ -226,14 +230,14 @@ def test_a_pilot_that_cannot_fly_alone_costs_its_picture_only(tmp_path, monkeypa
         assert len(action) > 1, "I never fly alone"
         return action
 
-    monkeypatch.setitem(CLASSICAL, "sociable", partial(Faulty, alone))
+    monkeypatch.setitem(CLASSICAL, "sociable", failing(alone))
     assert command("--pilots=sociable", "--episodes=2", f"--out={tmp_path}") == 0
     assert "sociable is not drawn: AssertionError: I never fly alone" in capsys.readouterr().err
     assert "sociable" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_when_all_pilots_fail_there_is_still_a_report_that_says_so(tmp_path, monkeypatch):
-    monkeypatch.setitem(CLASSICAL, "faulty", partial(Faulty, FAULTS["raises ValueError"][0]))
+    monkeypatch.setitem(CLASSICAL, "faulty", failing(FAULTS["raises ValueError"][0]))
     assert command("--pilots=faulty", "--episodes=2", f"--out={tmp_path}") == 1
     assert "silent gyros" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
@@ -244,8 +248,8 @@ def test_when_all_pilots_fail_there_is_still_a_report_that_says_so(tmp_path, mon
         (["--scenario=resiliense"], ["'resiliense'", "'resilience'", "vertical"]),
         (["--pilots=as_flown,as_flowm"], ["'as_flowm'", "as_flown", "cautious", "reference", "folder"]),
         (["--pilots=as_flown,as_flown"], ["different names", "as_flown, as_flown"]),
-        (["--scenario=vertical", "--pilots=as_flown"], ["'as_flown'", "'descent_rate'", "'vertical'", "'throttle'"]),
-        (["--pilots=as_flown", "--flight=vertical"], ["'as_flown'", "'vertical'"]),
+        (["--pilots=as_flown", "--flight=vertikal"], ["'vertikal'", "'vertical'"]),
+        (["--pilots=nowhere.py:Mine"], ["'nowhere.py'", "no file"]),
         (["--pilots=."], ["policy.json", "missing"]),
         (["--episodes=0"], ["--episodes", "at least 1", "0"]),
         (["--seed=-1", "--pilots=as_flown"], ["seed", "-1"]),

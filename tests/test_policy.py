@@ -14,7 +14,7 @@ pytest.importorskip("safetensors")
 from safetensors.torch import load_file, save_file
 
 from agents.features import Features
-from agents.pilots import history_of, make_pilot
+from agents.pilots import as_shown_to, make_pilot, wishes_of
 from agents.policy import CARD, WEIGHTS, LearnedPilot, PolicyFileError, PolicyNetwork, load_policy, save_policy
 from lunar_env import Descent, load_scenario
 
@@ -169,9 +169,9 @@ def test_loading_a_strangers_policy_runs_no_code(write, name, tmp_path):
 def test_a_policy_with_memory_is_shown_as_many_readings_as_it_was_trained_on(tmp_path):
     long = load_scenario("resilience", history=4)
     saved(tmp_path, long)
-    assert history_of(str(tmp_path)) == 4
-    assert history_of("as_flown") == 1
-    shown = load_scenario("resilience_replay", history=history_of(str(tmp_path)))
+    assert wishes_of(str(tmp_path)) == {"control": "descent_rate", "history": 4}
+    assert wishes_of("as_flown") == {"control": "descent_rate", "history": 1}
+    shown = as_shown_to(str(tmp_path), "resilience_replay")
     actions = make_pilot(str(tmp_path), shown, 32).act(observations(shown))
     assert torch.isfinite(actions).all()
     with pytest.raises(PolicyFileError, match=r"layers\.0\.weight is .*, needed is"):

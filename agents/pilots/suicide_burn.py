@@ -9,7 +9,7 @@ which the vehicle will be when the loop has followed.
 
 import torch
 
-from agents.descent_rate import DescentRatePilot
+from agents.pilots.descent_rate import DescentRatePilot
 from lunar_env import Scenario
 from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.quantities import middle

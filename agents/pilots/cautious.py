@@ -7,7 +7,7 @@ burns the propellant that the landing needs. From the first reading on it follow
 
 import torch
 
-from agents.descent_rate import DescentRatePilot
+from agents.pilots.descent_rate import DescentRatePilot
 
 WORST_ERROR = 1_500.0  # [m] belief above truth, the navigation's specification
 LATEST_LOCK = 200.0  # [m] lowest first range that the pilot plans for

@@ -9,7 +9,7 @@ A belief that jumps or drifts without fixes goes unnoticed to the ground.
 
 import torch
 
-from agents.pilot import require_control
+from agents.pilot import Pilot, require_control
 from lunar_env import Scenario
 from lunar_env.autopilot import Autopilot
 from lunar_env.missions.resilience import PLAN
@@ -17,11 +17,13 @@ from lunar_env.missions.resilience import PLAN
 LAST_FIX = 30.0  # [m] [V2: LPL]
 
 
-class Inertial:
+class Inertial(Pilot):
     """A flight-like pilot that ends its descent without a look at the ground."""
 
+    name = "inertial"
+
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
-        require_control("inertial", scenario, "descent_rate")
+        require_control(self.name, scenario, self.control)
         self.autopilot = Autopilot(PLAN, scenario, num_landers, device)
         self.alone = torch.zeros(num_landers, dtype=torch.bool, device=device)  # after the last fix
         table = scenario.observation_table()

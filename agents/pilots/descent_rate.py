@@ -1,22 +1,20 @@
 """What pilots of ``control="descent_rate"`` share: an altitude filter, and metres per second turned into actions."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import torch
 
-from agents.pilot import require_control
+from agents.pilot import Pilot, require_control
 from lunar_env import Scenario
 from lunar_env.altitude_filter import AltitudeFilter
 from lunar_env.quantities import Range
 
 
-class DescentRatePilot(ABC):
+class DescentRatePilot(Pilot):
     """A pilot that decides on a rate of descent from what it sees and from the filtered height."""
 
-    name: str
-
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
-        require_control(self.name, scenario, "descent_rate")
+        require_control(self.name, scenario, self.control)
         if isinstance(scenario.guidance.maximum_descent_rate, Range):
             raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
         self.fastest = float(scenario.guidance.maximum_descent_rate)  # [m/s]

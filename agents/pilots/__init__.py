@@ -1,0 +1,68 @@
+"""All pilots by name. A new classical pilot is one file and one line here; a learned one is a folder."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agents.pilot import Flies, Pilot
+from agents.pilots.altimeter_braking import AltimeterBraking
+from agents.pilots.as_flown import AsFlown
+from agents.pilots.cautious import Cautious
+from agents.pilots.gated_filter import GatedFilterPilot
+from agents.pilots.inertial import Inertial
+from agents.pilots.suicide_burn import SuicideBurn
+from agents.pilots.user import is_user_pilot, load_user_pilot
+from agents.policy import load_policy, read_card
+from lunar_env import Scenario, load_scenario
+
+CLASSICAL: dict[str, type[Pilot]] = {
+    kind.name: kind
+    for kind in (
+        AsFlown,
+        Cautious,
+        # The baselines that the faults of lunar_env/faults.py break.
+        AltimeterBraking,
+        GatedFilterPilot,
+        Inertial,
+        SuicideBurn,
+    )
+}
+SHIPPED = {"reference": Path("runs/reference")}
+
+
+def pilot_class(name: str) -> type[Pilot] | None:
+    """The class of a classical pilot or of a user's own; None for a learned one."""
+    return load_user_pilot(name) if is_user_pilot(name) else CLASSICAL.get(name)
+
+
+def pilot_folder(name: str) -> Path:
+    """Where a learned pilot lives. Raises KeyError for an unknown name."""
+    if name in SHIPPED:
+        return SHIPPED[name]
+    if Path(name).is_dir():
+        return Path(name)
+    known = ", ".join([*CLASSICAL, *SHIPPED])
+    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, or FILE.py:CLASS")
+
+
+def wishes_of(name: str) -> dict[str, Any]:
+    """Changes to a scenario, for ``load_scenario``: how the pilot wants to fly it."""
+    kind = pilot_class(name)
+    if kind is not None:
+        return kind.wishes()
+    card = read_card(pilot_folder(name))
+    return {"control": card["control"], "history": int(card["history"])}
+
+
+def as_shown_to(name: str, scenario: str | Scenario) -> Scenario:
+    """The scenario as the pilot wants to fly it: its control mode, its memory, its period; the descents stay."""
+    return load_scenario(load_scenario(scenario), **wishes_of(name))
+
+
+def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
+    """A pilot for a batch of landers in a scenario as ``as_shown_to`` has it."""
+    kind = pilot_class(name)
+    if kind is not None:
+        return kind(scenario, num_landers, device)
+    return load_policy(pilot_folder(name), scenario, device)
