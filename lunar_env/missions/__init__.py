@@ -14,6 +14,7 @@ from lunar_env.missions import (
     chandrayaan_2,
     chandrayaan_3,
     chang_e,
+    gaudet,
     hakuto_r,
     im_1,
     im_2,
@@ -62,6 +63,8 @@ PRESETS: dict[str, Scenario] = {
         resilience.AS_PLANNED,
         resilience.RESILIENCE,
         resilience.REPLAY,
+        resilience.ENGINE_LOSS,
+        gaudet.NOMINAL,
         *(scenario for mission in MISSIONS for scenario in mission.scenarios),
     )
 }

@@ -101,3 +101,13 @@ REPLAY = change(
         "navigation.altitude_error": 1_400.0,
     },
 )
+
+ENGINE_LOSS = change(
+    AS_PLANNED,
+    {
+        "name": "resilience_engine_loss",
+        "summary": "Resilience as planned, until half of its thrust is lost at 50 m, as SLIM lost one of two nozzles",
+        # What is left pushes within 2 cm of the centre of mass: four tenths of the control torque [P].
+        "faults.engine_loss": {"probability": 1.0, "below": 50.0, "loss": 0.5, "offset": {"low": -0.02, "high": 0.02}},
+    },
+)
