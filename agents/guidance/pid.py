@@ -1,0 +1,69 @@
+"""A cascade of loops: position to velocity to acceleration, with an integral that does not wind up.
+
+As published, the textbook's (Astrom & Hagglund, "Advanced PID Control", 2006, chapters 3 and 13 [R]): an outer
+proportional loop commands the inner proportional-integral one, and integration stops while the output is limited.
+
+As programmed: v_w = limit(k_p (r_f - r)), a = limit(k_v (v_w - v) + i), di/dt = k_i (v_w - v). The limits scale the
+vector and keep its direction. A lander integrates only in periods in which its acceleration is not limited, and each
+axis of i is clipped. Gravity is carried beside it, so that i holds only what is not known.
+"""
+
+import torch
+
+from agents.guidance.apollo import against_gravity
+
+POSITION_GAIN = 0.15  # [1/s] [P]
+VELOCITY_GAIN = 0.6  # [1/s] four times the outer loop's, so that it hardly feels the inner one [P]
+INTEGRAL_GAIN = 0.09  # [1/s^2] a quarter of the square of the velocity gain: no overshoot of the inner loop [P]
+INTEGRAL_LIMIT = 0.5  # [m/s^2] of each axis [P]
+
+
+class PositionCascade:
+    """Flies a batch to a place and keeps it there. It holds integrals, so a new episode needs ``reset``."""
+
+    def __init__(
+        self,
+        num_landers: int,
+        speed_limit: float,
+        acceleration_limit: float,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.speed_limit = speed_limit  # [m/s] of the wished velocity
+        self.acceleration_limit = acceleration_limit  # [m/s^2] beside what carries the weight
+        self.integral = torch.zeros(num_landers, 3, device=device, dtype=dtype)  # [m/s^2]
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the landers in ``mask`` (N,)."""
+        self.integral[mask] = 0.0
+
+    def act(
+        self,
+        position: torch.Tensor,
+        velocity: torch.Tensor,
+        target: torch.Tensor,
+        gravity: float | torch.Tensor,
+        period: float,
+    ) -> torch.Tensor:
+        """The thrust acceleration (N, 3) [m/s^2] to hold for one period.
+
+        Args:
+            position: (N, 3) [m].
+            velocity: (N, 3) [m/s].
+            target: (N, 3) or (3,) [m].
+            gravity: positive [m/s^2], a number or (N,).
+            period: until the next call [s].
+        """
+        wished, _ = limited(POSITION_GAIN * (target - position), self.speed_limit)
+        error = wished - velocity
+        command, is_limited = limited(VELOCITY_GAIN * error + self.integral, self.acceleration_limit)
+        grown = self.integral + INTEGRAL_GAIN * period * error
+        grown = grown.clamp(-INTEGRAL_LIMIT, INTEGRAL_LIMIT)
+        self.integral = torch.where(is_limited[:, None], self.integral, grown)
+        return against_gravity(command, gravity)
+
+
+def limited(vector: torch.Tensor, limit: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """A vector (N, 3) scaled to at most a size, and where (N,) that was needed."""
+    size = vector.norm(dim=1)
+    return vector * (limit / size.clamp(min=limit))[:, None], size > limit
