@@ -29,7 +29,7 @@ class Pilot(ABC):
 
     name: ClassVar[str]
     control: ClassVar[str] = "descent_rate"  # what its actions mean, see lunar_env/control.py
-    decision_period: ClassVar[float] = 0.0  # [s] between its decisions; 0: the scenario's own
+    decision_period: ClassVar[float] = 0.0  # [s] between its decisions at most; 0: the scenario's own
     history: ClassVar[int] = 1  # readings in one observation
 
     @abstractmethod
@@ -45,10 +45,10 @@ class Pilot(ABC):
         """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
 
     @classmethod
-    def wishes(cls) -> dict[str, Any]:
+    def wishes(cls, scenario: Scenario) -> dict[str, Any]:
         """Changes to a scenario, for ``load_scenario``: how this pilot wants to fly it."""
-        own = {"decision_period": cls.decision_period} if cls.decision_period else {}
-        return {"control": cls.control, "history": cls.history, **own}
+        period = min(cls.decision_period or scenario.decision_period, scenario.decision_period)
+        return {"control": cls.control, "history": cls.history, "decision_period": period}
 
 
 def require_control(name: str, scenario: Scenario, mode: str) -> None:

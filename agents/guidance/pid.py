@@ -3,8 +3,8 @@
 As published, the textbook's (Astrom & Hagglund, "Advanced PID Control", 2006, chapters 3 and 13 [R]): an outer
 proportional loop commands the inner proportional-integral one, and integration stops while the output is limited.
 
-As programmed: v_w = limit(k_p (r_f - r)), a = limit(k_v (v_w - v) + i), di/dt = k_i (v_w - v). The limits scale the
-vector and keep its direction. A lander integrates only in periods in which its acceleration is not limited, and each
+As programmed: v_w = limit(k_p d), d = r_f - r, a = limit(k_v (v_w - v) + i), di/dt = k_i (v_w - v). The limits scale the
+vector and keep its direction; that of the speed is also what a share of the acceleration can stop within |d|. A lander integrates only in periods in which its acceleration is not limited, and each
 axis of i is clipped. Gravity is carried beside it, so that i holds only what is not known.
 """
 
@@ -13,6 +13,7 @@ import torch
 from agents.guidance.apollo import against_gravity
 
 POSITION_GAIN = 0.15  # [1/s] [P]
+BRAKING_SHARE = 0.7  # of the acceleration limit, with which the outer loop plans to stop [P]
 VELOCITY_GAIN = 0.6  # [1/s] four times the outer loop's, so that it hardly feels the inner one [P]
 INTEGRAL_GAIN = 0.09  # [1/s^2] a quarter of the square of the velocity gain: no overshoot of the inner loop [P]
 INTEGRAL_LIMIT = 0.5  # [m/s^2] of each axis [P]
@@ -54,7 +55,9 @@ class PositionCascade:
             gravity: positive [m/s^2], a number or (N,).
             period: until the next call [s].
         """
-        wished, _ = limited(POSITION_GAIN * (target - position), self.speed_limit)
+        way = target - position
+        stoppable = torch.sqrt(2.0 * BRAKING_SHARE * self.acceleration_limit * way.norm(dim=1))
+        wished, _ = limited(POSITION_GAIN * way, stoppable.clamp(max=self.speed_limit))
         error = wished - velocity
         command, is_limited = limited(VELOCITY_GAIN * error + self.integral, self.acceleration_limit)
         grown = self.integral + INTEGRAL_GAIN * period * error
@@ -63,7 +66,8 @@ class PositionCascade:
         return against_gravity(command, gravity)
 
 
-def limited(vector: torch.Tensor, limit: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """A vector (N, 3) scaled to at most a size, and where (N,) that was needed."""
+def limited(vector: torch.Tensor, limit: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A vector (N, 3) scaled to at most a size, a number or (N,), and where (N,) that was needed."""
     size = vector.norm(dim=1)
-    return vector * (limit / size.clamp(min=limit))[:, None], size > limit
+    is_limited = size > limit
+    return vector * torch.where(is_limited, limit / size.clamp(min=1e-12), 1.0)[:, None], is_limited

@@ -7,12 +7,17 @@ import torch
 
 from agents.pilot import Flies, Pilot
 from agents.pilots.altimeter_braking import AltimeterBraking
+from agents.pilots.apollo import Apollo
 from agents.pilots.as_flown import AsFlown
 from agents.pilots.cautious import Cautious
+from agents.pilots.dr_dv import DrDv
 from agents.pilots.gated_filter import GatedFilterPilot
+from agents.pilots.gravity_turn import GravityTurn
 from agents.pilots.inertial import Inertial
+from agents.pilots.pid import Pid
 from agents.pilots.suicide_burn import SuicideBurn
 from agents.pilots.user import is_user_pilot, load_user_pilot
+from agents.pilots.zem_zev import ZemZev
 from agents.policy import load_policy, read_card
 from lunar_env import Scenario, load_scenario
 
@@ -21,6 +26,11 @@ CLASSICAL: dict[str, type[Pilot]] = {
     for kind in (
         AsFlown,
         Cautious,
+        GravityTurn,
+        Apollo,
+        ZemZev,
+        DrDv,
+        Pid,
         # The baselines that the faults of lunar_env/faults.py break.
         AltimeterBraking,
         GatedFilterPilot,
@@ -46,18 +56,19 @@ def pilot_folder(name: str) -> Path:
     raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, or FILE.py:CLASS")
 
 
-def wishes_of(name: str) -> dict[str, Any]:
+def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
     """Changes to a scenario, for ``load_scenario``: how the pilot wants to fly it."""
     kind = pilot_class(name)
     if kind is not None:
-        return kind.wishes()
+        return kind.wishes(scenario)
     card = read_card(pilot_folder(name))
     return {"control": card["control"], "history": int(card["history"])}
 
 
 def as_shown_to(name: str, scenario: str | Scenario) -> Scenario:
     """The scenario as the pilot wants to fly it: its control mode, its memory, its period; the descents stay."""
-    return load_scenario(load_scenario(scenario), **wishes_of(name))
+    scenario = load_scenario(scenario)
+    return load_scenario(scenario, **wishes_of(name, scenario))
 
 
 def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:

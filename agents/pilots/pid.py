@@ -1,0 +1,42 @@
+"""``pid``: a cascade of loops, position to velocity to acceleration: what a control engineer tries first.
+
+As published, see agents/guidance/pid.py. As programmed: it flies to the target with its speed limited, so it comes down
+at that speed and slows down exponentially; it knows neither a stopping curve nor propellant.
+"""
+
+import torch
+
+from agents.guidance.pid import PositionCascade
+from agents.pilots.approach import ApproachPilot
+from agents.pilots.thrust_vector import Situation
+from lunar_env import Scenario
+from lunar_env.quantities import middle
+
+SPEED_LIMIT = 40.0  # [m/s] [P]
+BELOW = 5.0  # [m] the target itself is approached for ever, so the loops aim lower [P]
+SHARE = 0.7  # of the acceleration that full thrust leaves [P]
+
+
+class Pid(ApproachPilot):
+    """Keeps a velocity in proportion to the way that is left."""
+
+    name = "pid"
+    final_height = 10.0
+
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(scenario, num_landers, device)
+        heaviest = self.vehicle.dry_mass + middle(scenario.start.propellant)
+        limit = SHARE * (self.vehicle.maximum_thrust / heaviest - self.vehicle.gravity)
+        self.cascade = PositionCascade(num_landers, SPEED_LIMIT, limit, device)
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the landers in ``mask`` (N,)."""
+        super().reset(mask)
+        self.cascade.reset(mask)
+
+    def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
+        """The thrust acceleration (N, 3) [m/s^2] to the target."""
+        # What it integrated while braking is not its own.
+        self.cascade.reset(begins)
+        below = self.target - torch.tensor([0.0, 0.0, BELOW], device=self.target.device)
+        return self.cascade.act(now.position, now.velocity, below, now.gravity, self.period)

@@ -1,0 +1,31 @@
+"""``zem_zev``: zero-effort miss and velocity to a target that is reached at a fixed time.
+
+As published, see agents/guidance/apollo.py. As programmed: the time is the energy-optimal one when the law begins, and
+runs down from there; when ``LAST`` seconds are left, or the target's height is reached, the vehicle is let down.
+"""
+
+import torch
+
+from agents.guidance.apollo import zem_zev
+from agents.pilots.approach import ApproachPilot
+from agents.pilots.thrust_vector import Situation
+from lunar_env import Scenario
+
+LAST = 3.0  # [s] before the end at which the law is left: its gains grow without bound [P]
+
+
+class ZemZev(ApproachPilot):
+    """Knows when it will arrive, and corrects what it would miss by."""
+
+    name = "zem_zev"
+
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(scenario, num_landers, device)
+        self.arrival = torch.zeros(num_landers, device=device)  # [s] since the start
+
+    def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
+        """The thrust acceleration (N, 3) [m/s^2] to the target."""
+        self.arrival = torch.where(begins, now.time + self.optimal_time(now, self.target), self.arrival)
+        left = self.arrival - now.time
+        self.ends |= self.braked & (left <= LAST)
+        return zem_zev(now.position, now.velocity, left.clamp(min=LAST), self.target, self.final_velocity, now.gravity)

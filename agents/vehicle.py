@@ -1,0 +1,31 @@
+"""What the designer of a pilot knows of the vehicle and its Moon: the nominal numbers of a scenario, never the drawn."""
+
+from dataclasses import dataclass
+
+from lunar_env import Scenario
+from lunar_env.dynamics import STANDARD_GRAVITY
+from lunar_env.quantities import middle
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """Nominal numbers; of a range its middle."""
+
+    maximum_thrust: float  # [N]
+    minimum_throttle: float  # [-] lowest stable one; below half of it the engine is off
+    exhaust_speed: float  # [m/s]
+    dry_mass: float  # [kg]
+    gravity: float  # [m/s^2] at the surface
+    radius: float  # [m] of the Moon
+
+    @classmethod
+    def of(cls, scenario: Scenario) -> "Vehicle":
+        """The vehicle of a scenario, as its designer knows it."""
+        return cls(
+            maximum_thrust=middle(scenario.engine.maximum_thrust),
+            minimum_throttle=middle(scenario.engine.minimum_throttle),
+            exhaust_speed=middle(scenario.engine.specific_impulse) * STANDARD_GRAVITY,
+            dry_mass=middle(scenario.mass.dry),
+            gravity=middle(scenario.moon.surface_gravity),
+            radius=middle(scenario.moon.radius),
+        )
