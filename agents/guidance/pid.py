@@ -3,9 +3,10 @@
 As published, the textbook's (Astrom & Hagglund, "Advanced PID Control", 2006, chapters 3 and 13 [R]): an outer
 proportional loop commands the inner proportional-integral one, and integration stops while the output is limited.
 
-As programmed: v_w = limit(k_p d), d = r_f - r, a = limit(k_v (v_w - v) + i), di/dt = k_i (v_w - v). The limits scale the
-vector and keep its direction; that of the speed is also what a share of the acceleration can stop within |d|. A lander integrates only in periods in which its acceleration is not limited, and each
-axis of i is clipped. Gravity is carried beside it, so that i holds only what is not known.
+As programmed: v_w = limit(k_p d), d = r_f - r, a = limit(k_v (v_w - v) + i), di/dt = k_i (v_w - v). The limits scale
+the vector and keep its direction; that of the speed is also what a share of the acceleration can stop within |d|. A
+lander integrates only in periods in which its acceleration is not limited, and each axis of i is clipped. Gravity is
+carried beside it, so that i holds only what is not known.
 """
 
 import torch
