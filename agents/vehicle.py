@@ -1,4 +1,4 @@
-"""What the designer of a pilot knows of the vehicle and its Moon: the nominal numbers of a scenario, never the drawn."""
+"""What the designer of a pilot knows of vehicle and Moon: the nominal numbers of a scenario, never the drawn ones."""
 
 from dataclasses import dataclass
 

@@ -169,8 +169,8 @@ def test_loading_a_strangers_policy_runs_no_code(write, name, tmp_path):
 def test_a_policy_with_memory_is_shown_as_many_readings_as_it_was_trained_on(tmp_path):
     long = load_scenario("resilience", history=4)
     saved(tmp_path, long)
-    assert wishes_of(str(tmp_path), REPLAY) == {"control": "descent_rate", "history": 4}
-    assert wishes_of("as_flown", REPLAY)["history"] == 1
+    assert wishes_of(str(tmp_path), long) == {"control": "descent_rate", "history": 4}
+    assert wishes_of("as_flown", long)["history"] == 1
     shown = as_shown_to(str(tmp_path), "resilience_replay")
     actions = make_pilot(str(tmp_path), shown, 32).act(observations(shown))
     assert torch.isfinite(actions).all()

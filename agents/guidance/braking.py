@@ -7,20 +7,29 @@ the rate that changes steadily and has brought the vehicle to a height when the 
 
 import torch
 
-VERTICAL_TIME = 1.5  # [s] of the rate of descent [P]
+VERTICAL_TIME = 4.0  # [s] of the rate of descent: the vehicle has to turn for it [P]
+MOST_WEIGHTS = 1.3  # of the vertical thrust acceleration, over what carries the weight [P]
 LATERAL_TIME = 0.1  # [s] of the lateral speed: short, so that all thrust left is used [P]
 
 
 def braking(
-    velocity: torch.Tensor, wished_rate: torch.Tensor, gravity: float | torch.Tensor, radius: float
+    height: torch.Tensor,
+    velocity: torch.Tensor,
+    wished_rate: torch.Tensor,
+    gravity: float | torch.Tensor,
+    radius: float,
 ) -> torch.Tensor:
     """The thrust acceleration (N, 3) [m/s^2] that brakes at a wished rate of descent (N,) [m/s], positive down.
 
-    ``velocity`` (N, 3) [m/s], z up; ``gravity`` positive [m/s^2], a number or (N,); ``radius`` [m] of the Moon.
+    ``height`` (N,) [m] above the ground; ``velocity`` (N, 3) [m/s], z up; ``gravity`` positive [m/s^2], a number or
+    (N,); ``radius`` [m] of the Moon.
     """
-    vertical = weight(velocity, gravity, radius) - (velocity[:, 2] + wished_rate) / VERTICAL_TIME
-    lateral = -velocity[:, :2] / LATERAL_TIME
-    return torch.cat([lateral, vertical.clamp(min=0.0)[:, None]], dim=1)
+    carrying = weight(velocity, gravity, radius)
+    vertical = carrying - (velocity[:, 2] + wished_rate) / VERTICAL_TIME
+    # A rate that is missed shall not starve the braking, unless the ground is near.
+    urgent = velocity[:, 2] ** 2 / (2.0 * height.clamp(min=1.0))
+    vertical = torch.minimum(vertical, MOST_WEIGHTS * carrying + urgent).clamp(min=0.0)
+    return torch.cat([-velocity[:, :2] / LATERAL_TIME, vertical[:, None]], dim=1)
 
 
 def weight(velocity: torch.Tensor, gravity: float | torch.Tensor, radius: float) -> torch.Tensor:

@@ -27,12 +27,12 @@ def thrust_vector(
         mass: (N,) [kg].
         maximum_thrust: [N], a number or (N,).
         minimum_throttle: 0 to 1, a number or (N,).
-        tilt_limit: of the thrust from the vertical [rad], below a right angle.
+        tilt_limit: of the thrust from the vertical [rad]; a right angle for none, as orbital speed carries weight too.
     """
     wished = acceleration * (mass / maximum_thrust)[:, None]  # in maximum thrusts
     vertical = wished[:, 2].clamp(0.0, 1.0)
     left = torch.sqrt((1.0 - vertical) * (1.0 + vertical))
-    allowed = torch.minimum(left, math.tan(tilt_limit) * vertical)
+    allowed = left if tilt_limit >= 0.5 * math.pi else torch.minimum(left, math.tan(tilt_limit) * vertical)
     across = wished[:, :2].norm(dim=1)
     smallest = torch.finfo(wished.dtype).tiny
     lateral = wished[:, :2] * torch.minimum(allowed / across.clamp(min=smallest), torch.ones_like(across))[:, None]

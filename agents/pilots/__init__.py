@@ -15,6 +15,7 @@ from agents.pilots.gated_filter import GatedFilterPilot
 from agents.pilots.gravity_turn import GravityTurn
 from agents.pilots.inertial import Inertial
 from agents.pilots.pid import Pid
+from agents.pilots.robust import Robust
 from agents.pilots.suicide_burn import SuicideBurn
 from agents.pilots.user import is_user_pilot, load_user_pilot
 from agents.pilots.zem_zev import ZemZev
@@ -26,6 +27,7 @@ CLASSICAL: dict[str, type[Pilot]] = {
     for kind in (
         AsFlown,
         Cautious,
+        Robust,
         GravityTurn,
         Apollo,
         ZemZev,

@@ -21,8 +21,8 @@ from lunar_env import Scenario
 BRAKED = 60.0  # [m/s] of lateral speed: the law begins
 GATE_HEIGHT = 2_500.0  # [m] where braking is to end [P]
 GATE_RATE = 50.0  # [m/s] there [P]
-FASTEST = 150.0  # [m/s] of descent while braking [P]
-BRAKING_TILT = radians(88.0)  # [rad] from the vertical
+FASTEST = 80.0  # [m/s] of descent while braking [P]
+BRAKING_TILT = radians(90.0)  # [rad] none
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class ThrustVectorPilot(Pilot):
             vehicle.maximum_thrust, vehicle.exhaust_speed, vehicle.gravity, vehicle.radius,
         )  # fmt: skip
         rate = rate_to_gate(now.height, time, GATE_HEIGHT, GATE_RATE, FASTEST)
-        return braking(now.velocity, rate, vehicle.gravity, vehicle.radius)
+        return braking(now.height, now.velocity, rate, vehicle.gravity, vehicle.radius)
 
     @abstractmethod
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:

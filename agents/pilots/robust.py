@@ -1,0 +1,107 @@
+"""``robust``: the best classical pilot here for an altimeter that may be late, wrong or silent.
+
+Navigation: the error-state filter, which compensates the age of a reading and re-admits a sensor that it doubted.
+Guidance: a rate of descent and no lateral speed, in thrust; what the rate is depends on what is known.
+
+- While lateral speed is being lost, it is the rate that ends the braking at a gate.
+- While the range finder is silent, the ground may be as near as the navigation's specification allows. The pilot holds
+  the energy from which it could still stop if the first range came ``LATEST_LOCK`` above that ground, and no less:
+  hovering burns the propellant that the landing needs.
+- With a range it is the stopping curve, with a margin for the height's own deviation.
+- In the last metres it is what half of the thrust could still stop: an engine may fail.
+
+The engine is watched: what the accelerometers felt of a decision's thrust. A weak engine is asked for more, and
+braking is planned with what is left of it.
+"""
+
+from math import radians
+
+import torch
+
+from agents.guidance.braking import braking, braking_time, rate_to_gate
+from agents.pilots.engine_watch import EngineWatch
+from agents.pilots.thrust_vector import BRAKED, FASTEST, Situation, ThrustVectorPilot
+from lunar_env import Scenario
+from lunar_env.quantities import Range
+
+LATEST_LOCK = 200.0  # [m] lowest first range that the pilot plans for
+BRAKING_SHARE = 0.8  # of the deceleration that the thrust gives
+REACTION = 2.2  # [s] decision period, delay of a reading, throttle and attitude
+GATE = 2_500.0  # [m] where braking ends if the ground is in sight
+GATE_RATE = 50.0  # [m/s] there, and the most while braking blind
+CONTACT_RATE = 1.2  # [m/s]
+FINAL_HEIGHT = 8.0  # [m] flown at the contact rate
+GUARDED = 60.0  # [m] below which the loss of an engine is planned for
+THRUST_LEFT = 0.5  # of the thrust after that: one of two nozzles, as SLIM [V2: JAXA-news]
+VERTICAL_TIME = 1.5  # [s] of the rate of descent
+LATERAL_TIME = 2.5  # [s] of the lateral speed
+
+
+class Robust(ThrustVectorPilot):
+    """Slow while blind, firm when sighted, ready to lose half of its thrust at the end."""
+
+    name = "robust"
+    decision_period = 0.5
+    tilt_limit = radians(65.0)
+
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(scenario, num_landers, device)
+        error = scenario.navigation.altitude_error
+        self.worst_error = max(error.high if isinstance(error, Range) else error, 0.0)  # [m] belief above truth
+        self.watch = EngineWatch(self.vehicle, self.period, num_landers, device)
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the landers in ``mask`` (N,)."""
+        super().reset(mask)
+        self.watch.reset(mask)
+
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, 3): thrust over the maximum, downrange, cross-range and up."""
+        self.watch.look(self.table.read(observation))
+        wanted = super().act(observation)
+        action = wanted / self.watch.effect[:, None]
+        action = action / action.norm(dim=1, keepdim=True).clamp(min=1.0)
+        self.watch.note(action)
+        return action
+
+    def brake(self, now: Situation) -> torch.Tensor:
+        """The thrust acceleration (N, 3) [m/s^2] while there is lateral speed to lose."""
+        vehicle = self.vehicle
+        thrust = vehicle.maximum_thrust  # what a weak engine lacks shows in the gate's height, and is safe
+        time = braking_time(
+            now.velocity, now.mass, BRAKED, thrust, vehicle.exhaust_speed, vehicle.gravity, vehicle.radius
+        )
+        gate = torch.where(now.seen, GATE, GATE + self.worst_error)
+        rate = torch.minimum(rate_to_gate(now.height, time, gate, GATE_RATE, FASTEST), self.safe_rate(now))
+        nearest = now.height - torch.where(now.seen, 0.0, self.worst_error)  # that the ground may be
+        return braking(nearest, now.velocity, rate, vehicle.gravity, vehicle.radius)
+
+    def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
+        """The thrust acceleration (N, 3) [m/s^2]."""
+        vertical = now.gravity - (now.velocity[:, 2] + self.safe_rate(now)) / VERTICAL_TIME
+        return torch.cat([-now.velocity[:, :2] / LATERAL_TIME, vertical.clamp(min=0.0)[:, None]], dim=1)
+
+    def safe_rate(self, now: Situation) -> torch.Tensor:
+        """The rate of descent (N,) [m/s] from which what is known allows to stop."""
+        strongest = self.watch.effect * self.vehicle.maximum_thrust / now.mass
+        braking = BRAKING_SHARE * (strongest - self.vehicle.gravity).clamp(min=0.05)
+        guarded = BRAKING_SHARE * (THRUST_LEFT * strongest - self.vehicle.gravity).clamp(min=0.05)
+
+        height = now.height - 2.0 * now.deviation - FINAL_HEIGHT
+        slow = stopping_rate(height.clamp(max=GUARDED), guarded)
+        sighted = torch.sqrt(slow**2 + stopping_rate(height - GUARDED, braking, 0.0) ** 2)
+
+        worst = now.height - self.worst_error - LATEST_LOCK
+        creep = stopping_rate(torch.full_like(height, LATEST_LOCK - FINAL_HEIGHT), braking)
+        # While blind the margin counts twice: nothing will correct an optimist.
+        blind = torch.sqrt(creep**2 + 2.0 * BRAKING_SHARE * braking * worst.clamp(min=0.0))
+        return torch.where(now.seen, sighted, blind)
+
+
+def stopping_rate(height: torch.Tensor, deceleration: torch.Tensor, least: float = CONTACT_RATE) -> torch.Tensor:
+    """Rate of descent [m/s] from which a deceleration [m/s^2], after the reaction time, stops within a height [m].
+
+    v^2 / 2a + v t = h, solved for v.
+    """
+    delay = deceleration * REACTION
+    return (torch.sqrt(delay**2 + 2.0 * deceleration * height.clamp(min=0.0)) - delay).clamp(min=least)
