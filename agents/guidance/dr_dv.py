@@ -24,6 +24,7 @@ def dr_dv(
     gravity: float | torch.Tensor,
     time_weight: float | torch.Tensor = 0.0,
     floor: float = FLOOR,
+    stretch: float = 1.0,
 ) -> torch.Tensor:
     """The thrust acceleration (N, 3) [m/s^2] to a final state; it knows no ground, no limits and no mass.
 
@@ -35,8 +36,9 @@ def dr_dv(
         gravity: positive [m/s^2], a number or (N,).
         time_weight: Gamma [m^2/s^4], a number or (N,): what a second costs; more of it arrives sooner.
         floor: least time to go [s].
+        stretch: of the time to go; above 1 it keeps thrust in hand where the engine is near its limit.
     """
     time = energy_optimal_time(position, velocity, final_position, final_velocity, time_weight, gravity)
-    time = time.clamp(min=floor)[:, None]
+    time = (stretch * time).clamp(min=floor)[:, None]
     total = 6.0 * (final_position - position) / time**2 - (4.0 * velocity + 2.0 * final_velocity) / time
     return against_gravity(total, gravity)

@@ -57,14 +57,17 @@ class PositionCascade:
             period: until the next call [s].
         """
         way = target - position
-        stoppable = torch.sqrt(2.0 * BRAKING_SHARE * self.acceleration_limit * way.norm(dim=1))
-        wished, _ = limited(POSITION_GAIN * way, stoppable.clamp(max=self.speed_limit))
+        wished, _ = limited(POSITION_GAIN * way, self.stoppable(way).clamp(max=self.speed_limit))
         error = wished - velocity
         command, is_limited = limited(VELOCITY_GAIN * error + self.integral, self.acceleration_limit)
         grown = self.integral + INTEGRAL_GAIN * period * error
         grown = grown.clamp(-INTEGRAL_LIMIT, INTEGRAL_LIMIT)
         self.integral = torch.where(is_limited[:, None], self.integral, grown)
         return against_gravity(command, gravity)
+
+    def stoppable(self, way: torch.Tensor) -> torch.Tensor:
+        """The speed (N,) [m/s] that a share of the acceleration stops within a way (N, 3) [m]."""
+        return torch.sqrt(2.0 * BRAKING_SHARE * self.acceleration_limit * way.norm(dim=1))
 
 
 def limited(vector: torch.Tensor, limit: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,8 +15,8 @@ from agents.guidance.time_to_go import energy_optimal_time
 from agents.pilots.thrust_vector import BRAKED, Situation, ThrustVectorPilot, touch_down
 from lunar_env import Scenario
 
-SHARE = 0.8  # of full thrust that the law may ask for at its beginning [P]
-REACH = 0.6  # [-] of the height, by which a pad may lie aside [P]
+SHARE = 1.1  # of full thrust that the law may ask for with the mass at its beginning, which falls on the way [P]
+REACH = 0.8  # [-] of the height, by which a pad may lie aside [P]
 
 
 class ApproachPilot(ThrustVectorPilot):

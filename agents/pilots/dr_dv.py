@@ -14,10 +14,11 @@ from lunar_env import Scenario
 from lunar_env.quantities import middle
 
 AGILE = 4.0  # [1/s] bandwidth of the attitude, from which on the law is flown to the ground [P]
-UNDER = 0.2  # [m] below the ground: its target then, for a floor of the time to go would hold it above [P]
+UNDER = 0.35  # [m] below the ground: its target then, for a floor of the time to go would hold it above [P]
 GROUND_RATE = 0.5  # [m/s] there, as the papers' mean touchdown
 LAST = 3.0  # [s] to go, at which any other vehicle is let down [P]
-FLOOR = 0.7  # [s] least time to go [P]
+STRETCH = 1.05  # of the time to go: the optimum asks for all thrust at its end, and leaves none to correct with [P]
+FLOOR = 1.2  # [s] least time to go [P]
 
 
 class DrDv(ApproachPilot):
@@ -35,4 +36,6 @@ class DrDv(ApproachPilot):
         """The thrust acceleration (N, 3) [m/s^2] to the target."""
         if not self.is_agile:
             self.ends |= self.braked & (self.optimal_time(now, self.target) <= LAST)
-        return dr_dv(now.position, now.velocity, self.target, self.final_velocity, now.gravity, 0.0, FLOOR)
+        wished = dr_dv(now.position, now.velocity, self.target, self.final_velocity, now.gravity, 0.0, FLOOR, STRETCH)
+        most = self.vehicle.maximum_thrust / now.mass
+        return wished * (most / wished.norm(dim=1).clamp(min=1e-6)).clamp(max=1.0)[:, None]

@@ -1,8 +1,8 @@
 """How much of the commanded thrust arrives, from what the accelerometers felt: an engine may be weak, or fail in part.
 
 As programmed: over a decision the inertial velocity changes by thrust and gravity, dv = (e f T / m) u dt - g dt, with
-the commanded share f of the nominal thrust T and the axis u of the vehicle. The effect e is what dv + g dt along u is of
-(f T / m) dt; each decision moves the estimate by a share of what is seen. A decision that says little is left out.
+the commanded share f of the nominal thrust T and the axis u of the vehicle. The effect e is what dv + g dt along u is
+of (f T / m) dt; each decision moves the estimate by a share of what is seen. A decision that says little is left out.
 """
 
 import torch

@@ -1,7 +1,8 @@
 """``zem_zev``: zero-effort miss and velocity to a target that is reached at a fixed time.
 
-As published, see agents/guidance/apollo.py. As programmed: the time is the energy-optimal one when the law begins, and
-runs down from there; when ``LAST`` seconds are left, or the target's height is reached, the vehicle is let down.
+As published, see agents/guidance/apollo.py. As programmed: the time is a little more than the energy-optimal one when
+the law begins, and runs down from there; when ``LAST`` seconds are left, or the target's height is reached, the vehicle
+is let down.
 """
 
 import torch
@@ -11,6 +12,7 @@ from agents.pilots.approach import ApproachPilot
 from agents.pilots.thrust_vector import Situation
 from lunar_env import Scenario
 
+STRETCH = 1.15  # of the energy-optimal time: the thrust at the end, which is the strongest, keeps a margin [P]
 LAST = 3.0  # [s] before the end at which the law is left: its gains grow without bound [P]
 
 
@@ -25,7 +27,7 @@ class ZemZev(ApproachPilot):
 
     def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] to the target."""
-        self.arrival = torch.where(begins, now.time + self.optimal_time(now, self.target), self.arrival)
+        self.arrival = torch.where(begins, now.time + STRETCH * self.optimal_time(now, self.target), self.arrival)
         left = self.arrival - now.time
         self.ends |= self.braked & (left <= LAST)
         return zem_zev(now.position, now.velocity, left.clamp(min=LAST), self.target, self.final_velocity, now.gravity)
