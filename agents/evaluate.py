@@ -13,11 +13,13 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from agents.flying import Flights, PilotError, fly_episodes, fly_traced
+from agents.flying import CHUNK, Flights, PilotError, fly_episodes, fly_traced
+from agents.guidance.bound import NO_BOUND, episode_bounds
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.pilots.user import is_user_pilot
+from agents.report_words import below_bound, table
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
-from agents.statistics import summary
+from agents.statistics import against_bound, summary
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 
 
@@ -105,9 +107,13 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
     check(campaign)
     results: list[dict[str, Any]] = []
     flown: dict[str, Flights] = {}
+    bounds: dict[str, np.ndarray] = {}  # [kg] of each scenario's episodes, the same for all pilots
     total = len(campaign.scenarios) * len(campaign.pilots) * campaign.episodes
     with tqdm(total=total, unit="episode") as bar:
         for scenario in campaign.scenarios:
+            bar.set_postfix_str(f"bound on {scenario.name}")
+            least = episode_bounds(scenario, campaign.episodes, campaign.seed, campaign.device, CHUNK)
+            bounds[scenario.name] = least
             for pilot in campaign.pilots:
                 name = label(pilot)
                 bar.set_postfix_str(f"{name} on {scenario.name}")
@@ -118,10 +124,14 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
                     results.append(failure(scenario.name, name, campaign.episodes, error))
                     continue
                 row = summary(scenario.name, name, flights.outcome, flights.record)
+                row |= against_bound(flights.outcome, flights.record["propellant_used"], least, NO_BOUND)
                 results.append({**row, "seconds": time.perf_counter() - began, "seed": campaign.seed})
                 flown[f"{scenario.name}/{name}"] = flights
-    write_results(campaign, results, flown)
+    write_results(campaign, results, flown, bounds)
     print(table(results))
+    for row in results:
+        if row.get("below_bound"):
+            print(below_bound(row), file=sys.stderr)
     print(f"results: {campaign.out / 'evaluation.json'}, picture: {campaign.out / 'report.html'}")
     return results
 
@@ -146,13 +156,16 @@ def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[
     return {"scenario": scenario, "pilot": pilot, "episodes": episodes, "failed": f"{kind}{error}"}
 
 
-def write_results(campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Flights]) -> None:
+def write_results(
+    campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Flights], bounds: dict[str, np.ndarray]
+) -> None:
     """evaluation.json, every episode in episodes.npz, and the report."""
     from agents.figures import Flight
     from agents.report import write_report
 
     write_json(campaign.out / "evaluation.json", {"results": results})
-    arrays = {f"{key}/outcome": flights.outcome for key, flights in flown.items()}
+    arrays = {f"{scenario}/bound": least for scenario, least in bounds.items()}
+    arrays |= {f"{key}/outcome": flights.outcome for key, flights in flown.items()}
     for key, flights in flown.items():
         arrays.update({f"{key}/{name}": column for name, column in flights.record.items()})
     write_atomic(campaign.out / "episodes.npz", lambda path: save_arrays(path, arrays))
@@ -214,45 +227,6 @@ def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
         touchdown_descent_rate=record["descent_rate"] if met else float("nan"),
         touchdown_lateral_speed=record["lateral_speed"] if met else float("nan"),
         **{name: np.array(column, dtype=np.float64) for name, column in trace.columns.items()},
-    )
-
-
-def table(results: list[dict[str, Any]]) -> str:
-    """The results as a table for the screen."""
-    head = (
-        "scenario",
-        "pilot",
-        "landed",
-        "95 % interval",
-        "strict",
-        "down m/s: mean, 99 %, worst",
-        "lateral: 99 %",
-        "kg",
-        "else",
-    )
-    rows = [head]
-    for row in results:
-        if "failed" in row:
-            rows.append((row["scenario"], row["pilot"], "failed", row["failed"], "", "", "", "", ""))
-            continue
-        down, side = row["touchdown"]["vertical_speed"], row["touchdown"]["lateral_speed"]
-        others = {k: v for k, v in row["outcomes"].items() if v and k != "landed"}
-        rows.append(
-            (
-                row["scenario"],
-                row["pilot"],
-                f"{row['landed']}/{row['episodes']}",
-                f"[{row['wilson'][0]:.4f}, {row['wilson'][1]:.4f}]",
-                str(row["landed_strict"]),
-                f"{down['mean']:.2f}, {down['p99']:.2f}, {down['worst']:.2f}" if down else "-",
-                f"{side['p99']:.2f}" if side else "-",
-                f"{row['propellant']['mean']:.1f}",
-                ", ".join(f"{v} {k.replace('_', ' ')}" for k, v in others.items()) or "-",
-            )
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

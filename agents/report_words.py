@@ -1,4 +1,4 @@
-"""The words of the report: the headline, its numbers, and the sentence that says what a plot shows."""
+"""The words of the report: the headline, its numbers, the sentence that says what a plot shows, the screen's table."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -103,4 +103,64 @@ def touchdown_sentence(touchdowns: Mapping[str, np.ndarray]) -> str:
     return (
         f"Of {len(speeds):,} touchdowns {soft:,} lie in the soft box (3.0 m/s down, 1.0 m/s sideways) and "
         f"{strict:,} in the strict one (2.0 and 0.5); the axes are square roots, so that crashes fit too."
+    )
+
+
+def over_bound(result: Mapping[str, Any]) -> str:
+    """The mean propellant over the bound, for instance "+12.3 %"; a dash where there is none."""
+    over = result.get("over_bound")
+    return f"{100.0 * over['mean']:+.1f} %" if over else "-"
+
+
+def below_bound(result: Mapping[str, Any]) -> str:
+    """Says that landings used less than the least that any could: something is wrong somewhere."""
+    return (
+        f"{result['pilot']} landed {count(result, 'below_bound')} descents in {result['scenario']} with less "
+        "propellant than the bound: the bound, the physics or the record is wrong."
+    )
+
+
+def others(result: Mapping[str, Any]) -> str:
+    """How the descents ended that did not land, for instance "3 crashed, 1 out of propellant"; empty if all landed."""
+    ends = {name: n for name, n in result["outcomes"].items() if n and name != "landed"}
+    return ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in ends.items())
+
+
+def table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The results as a table for the screen."""
+    head = (
+        "scenario",
+        "pilot",
+        "landed",
+        "95 % interval",
+        "strict",
+        "down m/s: mean, 99 %, worst",
+        "lateral: 99 %",
+        "kg",
+        "over the bound",
+        "else",
+    )
+    rows = [head]
+    for row in results:
+        if "failed" in row:
+            rows.append((row["scenario"], row["pilot"], "failed", row["failed"], "", "", "", "", "", ""))
+            continue
+        down, side = row["touchdown"]["vertical_speed"], row["touchdown"]["lateral_speed"]
+        rows.append(
+            (
+                row["scenario"],
+                row["pilot"],
+                f"{row['landed']}/{row['episodes']}",
+                f"[{row['wilson'][0]:.4f}, {row['wilson'][1]:.4f}]",
+                str(row["landed_strict"]),
+                f"{down['mean']:.2f}, {down['p99']:.2f}, {down['worst']:.2f}" if down else "-",
+                f"{side['p99']:.2f}" if side else "-",
+                f"{row['propellant']['mean']:.1f}",
+                over_bound(row),
+                others(row) or "-",
+            )
+        )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )

@@ -69,3 +69,33 @@ def summary(scenario: str, pilot: str, outcome: np.ndarray, record: dict[str, np
         "duration": spread(record["duration"]),
         "reward": {name: float(record[name].mean()) for name in ("reward", "approach", "propellant_cost", "touchdown")},
     }
+
+
+def against_bound(outcome: np.ndarray, used: np.ndarray, bound: np.ndarray, no_bound: str) -> dict[str, Any]:
+    """What a row of ``evaluation.json`` says of the propellant over the least that any pilot could have used.
+
+    Args:
+        outcome: (episodes,) codes of ``Outcome``.
+        used: (episodes,) propellant [kg].
+        bound: (episodes,) least propellant [kg] that a landing takes; not a number where there is no bound.
+        no_bound: why there may be none.
+
+    Returns:
+        ``bound``, the mean [kg] of all episodes that have one, whoever flies them; ``over_bound``, of used / bound - 1
+        for those of them that landed; ``below_bound``, how many of these used less, which cannot be; and
+        ``without_bound``, why one of the first two is None or leaves episodes out, else an empty text.
+    """
+    known = np.isfinite(bound)
+    compared = known & (outcome == Outcome.LANDED)
+    over = used[compared].astype(np.float64) / bound[compared] - 1.0
+    reason = "" if known.all() else f"{int((~known).sum())} of {bound.size} episodes have no bound: {no_bound}"
+    if known.any() and not compared.any():
+        reason = "; ".join(filter(None, [reason, "no episode that has one landed"]))
+    return {
+        "bound": float(bound[known].mean()) if known.any() else None,
+        "over_bound": {"mean": float(over.mean()), "median": float(np.median(over)), "worst": float(over.max())}
+        if over.size
+        else None,
+        "below_bound": int((over < 0.0).sum()),
+        "without_bound": reason,
+    }

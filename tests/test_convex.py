@@ -13,8 +13,9 @@ from scipy.optimize import brentq
 pytest.importorskip("cvxpy")
 
 from agents.flying import fly_episodes
+from agents.guidance.bound import bound, bound_of
 from agents.guidance.convex import Problem, Solution, Vehicle, program, solve
-from agents.guidance.optimum import bound, bound_of, fastest_survivable, least_propellant, survivable
+from agents.guidance.optimum import fastest_survivable, least_propellant, survivable
 from lunar_env import Descent, Outcome, load_scenario
 
 # The vehicle of Acikmese & Ploen 2007 and Blackmore et al. 2010; the cant of 27 degrees is in the flow as well.

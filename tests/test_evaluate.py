@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 
 import numpy as np
@@ -13,11 +14,12 @@ pytest.importorskip("matplotlib")
 
 from agents import evaluate, flying
 from agents.features import Features
+from agents.guidance.bound import NO_BOUND, bound_of, episode_bounds
 from agents.pilot import Pilot
 from agents.pilots import CLASSICAL
 from agents.policy import PolicyNetwork, save_policy
-from agents.statistics import spread, summary, wilson
-from lunar_env import Outcome, load_scenario
+from agents.statistics import against_bound, spread, summary, wilson
+from lunar_env import Descent, Outcome, load_scenario
 
 REPLAY = load_scenario("resilience_replay")
 
@@ -181,6 +183,70 @@ def test_a_summary_counts_strict_landings_and_measures_only_what_touched_down():
     assert row["landing"]["vertical_speed"]["worst"] == 2.5
 
 
+def test_only_landings_are_set_against_the_bound():
+    outcome = np.array([Outcome.LANDED, Outcome.LANDED, Outcome.LANDED, Outcome.CRASHED, Outcome.LANDED])
+    used = np.array([60.0, 55.0, 80.0, 1.0, 70.0])
+    row = against_bound(outcome, used, np.array([50.0, 50.0, 50.0, 50.0, math.nan]), "in orbit")
+    assert row["over_bound"] == pytest.approx({"mean": 0.3, "median": 0.2, "worst": 0.6})
+    assert (row["bound"], row["below_bound"]) == (50.0, 0)
+    assert row["without_bound"] == "1 of 5 episodes have no bound: in orbit"
+    assert against_bound(outcome, used, np.full(5, 58.0), "")["below_bound"] == 1
+
+
+def test_what_cannot_be_set_against_the_bound_is_null_with_a_reason():
+    crashed, used = np.full(2, Outcome.CRASHED), np.ones(2)
+    row = against_bound(crashed, used, np.ones(2), "in orbit")
+    assert (row["bound"], row["over_bound"], row["below_bound"]) == (1.0, None, 0)
+    assert row["without_bound"] == "no episode that has one landed"
+    row = against_bound(np.full(2, Outcome.LANDED), used, np.full(2, math.nan), "in orbit")
+    assert (row["bound"], row["over_bound"], row["below_bound"]) == (None, None, 0)
+    assert row["without_bound"] == "2 of 2 episodes have no bound: in orbit"
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8])
+def test_an_episodes_bound_is_that_of_its_start_whatever_the_chunk(chunk):
+    at_start = bound_of(Descent(REPLAY, 8, seed=11, autoreset="disabled"))
+    assert len(np.unique(at_start)) == 8
+    assert episode_bounds(REPLAY, 8, seed=11, chunk=chunk) == pytest.approx(at_start, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "scenario, has_one",
+    [
+        (load_scenario("gaudet_nominal"), True),
+        (load_scenario("slim"), False),  # from an orbit
+        (load_scenario("resilience", **{"start.descent_rate": -5.0}), False),  # climbs
+    ],
+    ids=["on a flat Mars", "in orbit", "climbing"],
+)
+def test_where_there_is_no_bound_it_is_not_a_number(scenario, has_one):
+    assert (np.isfinite(episode_bounds(scenario, 3, seed=0)) == has_one).all()
+
+
+def test_an_engine_that_a_fault_makes_stronger_lowers_the_bound():
+    changes = {"faults.thrust_deviation.probability": 1.0, "faults.thrust_deviation.excess": 0.15}
+    stronger = load_scenario("resilience", **changes)
+    weaker = load_scenario("resilience", **changes | {"faults.thrust_deviation.excess": -0.1})
+    sound = episode_bounds(load_scenario("resilience"), 4, seed=0)
+    assert (episode_bounds(stronger, 4, seed=0) < 0.99 * sound).all()
+    assert episode_bounds(weaker, 4, seed=0) == pytest.approx(sound, rel=1e-6)
+
+
+def test_cautious_never_lands_below_the_bound():
+    scenario = load_scenario("resilience")
+    flights = flying.fly_episodes("cautious", scenario, 20, seed=1_000_000)
+    least = episode_bounds(scenario, 20, seed=1_000_000)
+    row = against_bound(flights.outcome, flights.record["propellant_used"], least, NO_BOUND)
+    assert row["below_bound"] == 0
+    assert row["without_bound"] == ""
+    assert 0.1 < row["over_bound"]["mean"] < 0.5  # seen: 0.29
+
+
+def test_the_evaluation_does_without_cvxpy():
+    program = "import sys; sys.modules['cvxpy'] = None; import agents.evaluate"
+    subprocess.run([sys.executable, "-W", "error::ImportWarning", "-c", program], check=True, timeout=120)
+
+
 def test_evaluation_json_has_a_row_for_each_pilot_in_each_scenario(results):
     rows = rows_of(results)
     pairs = [(row["scenario"], row["pilot"]) for row in rows]
@@ -198,6 +264,33 @@ def test_evaluation_json_has_a_row_for_each_pilot_in_each_scenario(results):
     crashed = rows[2]
     assert crashed["outcomes"]["crashed"] == 8
     assert crashed["touchdown"]["vertical_speed"]["worst"] > 25.0
+
+
+def test_each_row_tells_the_propellant_over_the_bound(results):
+    with np.load(results / "episodes.npz") as kept:
+        for row in rows_of(results):
+            key = f"{row['scenario']}/{row['pilot']}"
+            least = kept[f"{row['scenario']}/bound"]
+            assert least.shape == (8,)
+            assert row["bound"] == pytest.approx(least.mean())
+            assert row["below_bound"] == 0
+            landed = kept[f"{key}/outcome"] == Outcome.LANDED
+            if landed.any():
+                over = (kept[f"{key}/propellant_used"] / least - 1.0)[landed]
+                assert row["over_bound"]["mean"] == pytest.approx(over.mean())
+                assert row["over_bound"]["worst"] == pytest.approx(over.max())
+                assert row["without_bound"] == ""
+    assert rows_of(results)[2]["over_bound"] is None
+    assert rows_of(results)[2]["without_bound"] == "no episode that has one landed"
+
+
+def test_a_landing_below_the_bound_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluate, "episode_bounds", lambda scenario, episodes, *more: np.full(episodes, 1e3))
+    assert command("--scenario=resilience_as_planned", "--pilots=cautious", "--episodes=2", f"--out={tmp_path}") == 0
+    assert rows_of(tmp_path)[0]["below_bound"] == 2
+    told = "cautious landed 2 of 2 descents in resilience_as_planned with less propellant than the bound"
+    assert told in capsys.readouterr().err
+    assert told in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_every_episode_is_kept_and_the_report_is_there(results):

@@ -198,6 +198,22 @@ def test_missing_speeds_are_dashes(tmp_path: Path) -> None:
     assert "–" in reader.text and "None" not in reader.text
 
 
+def test_the_propellant_over_the_bound_stands_beside_the_propellant(tmp_path: Path) -> None:
+    over = {"mean": 0.2941, "median": 0.29, "worst": 0.4473}
+    known = result("reference", 4_712, (0.936, 0.949), over_bound=over, below_bound=0)
+    unknown = result("as_flown", 0, (0.0, 0.001), over_bound=None, below_bound=0)
+    page, reader = report(tmp_path, [known, unknown], [])
+    assert 'data-label="over the bound, %"><div>29.4 <small>44.7</small>' in page
+    assert 'data-label="over the bound, %"><div>– <small>–</small>' in page
+    assert "less propellant than the bound" not in reader.text
+
+
+def test_a_landing_below_the_bound_is_called_wrong(tmp_path: Path) -> None:
+    over = {"mean": -0.1, "median": -0.1, "worst": 0.2}
+    _, reader = report(tmp_path, [result("mine", 4_712, (0.936, 0.949), over_bound=over, below_bound=3)], [])
+    assert "mine landed 3 of 5,000 descents in resilience with less propellant than the bound" in reader.text
+
+
 def test_a_large_campaign_stays_small(tmp_path: Path) -> None:
     flights = [replace(pilot, scenario=str(i)) for i in range(150) for pilot in (CRASH, LANDING)]
     generator = np.random.default_rng(0)

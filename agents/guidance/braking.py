@@ -61,3 +61,19 @@ def rate_to_gate(
 ) -> torch.Tensor:
     """Rate of descent (N,) [m/s] now: r and r_gate over a time t cover (r + r_gate) t / 2, from height to gate."""
     return (2.0 * (height - gate_height) / (time + 1.0) - gate_rate).clamp(0.0, fastest)
+
+
+def settling(
+    velocity: torch.Tensor,
+    wished_rate: torch.Tensor,
+    gravity: float | torch.Tensor,
+    vertical_time: float,
+    lateral_time: float,
+) -> torch.Tensor:
+    """The thrust acceleration (N, 3) [m/s^2] towards a rate of descent (N,) [m/s] and no lateral speed.
+
+    ``velocity`` (N, 3) [m/s], z up; ``gravity`` positive [m/s^2], a number or (N,); the times [s] are those of two
+    first-order loops.
+    """
+    vertical = gravity - (velocity[:, 2] + wished_rate) / vertical_time
+    return torch.cat([-velocity[:, :2] / lateral_time, vertical.clamp(min=0.0)[:, None]], dim=1)

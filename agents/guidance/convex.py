@@ -246,7 +246,7 @@ def solve(problem: Problem, flight_time: float, nodes: int = NODES, steepest: bo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an inaccurate end is judged by its status
         try:
-            compiled.problem.solve(solver=cp.CLARABEL, max_threads=1)
+            compiled.problem.solve(solver=cp.CLARABEL, max_threads=1, warm_start=False)
         except cp.SolverError as error:
             return infeasible(f"the solver gave up at {flight_time:g} s: {error}")
     if compiled.problem.status != cp.OPTIMAL:

@@ -16,6 +16,7 @@ from agents.pilots.gravity_turn import GravityTurn
 from agents.pilots.inertial import Inertial
 from agents.pilots.pid import Pid
 from agents.pilots.robust import Robust
+from agents.pilots.socp_mpc import SocpMpc
 from agents.pilots.suicide_burn import SuicideBurn
 from agents.pilots.user import is_user_pilot, load_user_pilot
 from agents.pilots.zem_zev import ZemZev
@@ -33,6 +34,7 @@ CLASSICAL: dict[str, type[Pilot]] = {
         ZemZev,
         DrDv,
         Pid,
+        SocpMpc,
         # The baselines that the faults of lunar_env/faults.py break.
         AltimeterBraking,
         GatedFilterPilot,

@@ -8,13 +8,13 @@ burns the propellant that the landing needs. From the first reading on it follow
 import torch
 
 from agents.pilots.descent_rate import DescentRatePilot
+from agents.vehicle import Vehicle
+from lunar_env import Scenario
 
 WORST_ERROR = 1_500.0  # [m] belief above truth, the navigation's specification
 LATEST_LOCK = 200.0  # [m] lowest first range that the pilot plans for
-GRAVITY = 1.62  # [m/s^2]
-THRUST = 1_600.0  # [N]
-DRY_MASS = 340.0  # [kg]
 BRAKING_SHARE = 0.8  # of the deceleration that full thrust gives
+LEAST_BRAKING = 0.1  # [m/s^2] where full tanks outweigh the engine
 REACTION = 2.2  # [s] decision period, delay and throttle lag
 BRAKING_RATE = 50.0  # [m/s]
 BRAKED = 60.0  # [m/s] of lateral speed
@@ -27,10 +27,15 @@ class Cautious(DescentRatePilot):
 
     name = "cautious"
 
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        super().__init__(scenario, num_landers, device)
+        self.vehicle = Vehicle.of(scenario)
+
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
         """What the height allows, or, while blind, what the worst case allows."""
         sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
-        braking = BRAKING_SHARE * (THRUST / (DRY_MASS + reading["propellant"]) - GRAVITY)
+        strongest = self.vehicle.maximum_thrust / (self.vehicle.dry_mass + reading["propellant"])
+        braking = BRAKING_SHARE * (strongest - self.vehicle.gravity).clamp(min=LEAST_BRAKING)
 
         sighted = stopping_rate(height - 2.0 * self.filter.deviation() - FINAL_HEIGHT, braking)
         worst = reading["altitude"] - WORST_ERROR - LATEST_LOCK

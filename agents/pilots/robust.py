@@ -18,7 +18,7 @@ from math import radians
 
 import torch
 
-from agents.guidance.braking import braking, braking_time, rate_to_gate
+from agents.guidance.braking import braking, braking_time, rate_to_gate, settling
 from agents.pilots.engine_watch import EngineWatch
 from agents.pilots.thrust_vector import BRAKED, FASTEST, Situation, ThrustVectorPilot
 from lunar_env import Scenario
@@ -78,8 +78,7 @@ class Robust(ThrustVectorPilot):
 
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2]."""
-        vertical = now.gravity - (now.velocity[:, 2] + self.safe_rate(now)) / VERTICAL_TIME
-        return torch.cat([-now.velocity[:, :2] / LATERAL_TIME, vertical.clamp(min=0.0)[:, None]], dim=1)
+        return settling(now.velocity, self.safe_rate(now), now.gravity, VERTICAL_TIME, LATERAL_TIME)
 
     def safe_rate(self, now: Situation) -> torch.Tensor:
         """The rate of descent (N,) [m/s] from which what is known allows to stop."""

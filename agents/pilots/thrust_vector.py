@@ -12,7 +12,7 @@ import torch
 from agents.guidance.braking import braking, braking_time, rate_to_gate, weight
 from agents.guidance.limits import thrust_vector
 from agents.guidance.rate_of_descent import landing
-from agents.navigation.error_state import ErrorStateFilter
+from agents.navigation.error_state import ErrorStateFilter, Estimate
 from agents.navigation.tuning import Tuning
 from agents.pilot import Pilot, require_control
 from agents.vehicle import Vehicle
@@ -56,6 +56,7 @@ class ThrustVectorPilot(Pilot):
         self.period = scenario.decision_period
         self.table = scenario.observation_table()
         tuning = Tuning.from_scenario(scenario)
+        self.is_shown_truth = scenario.observation == "truth"
         self.navigator = ErrorStateFilter(self.table, num_landers, self.period, tuning, device)
         self.braked = torch.zeros(num_landers, dtype=torch.bool, device=device)  # and stays so
 
@@ -80,7 +81,10 @@ class ThrustVectorPilot(Pilot):
 
     def situation(self, reading: dict[str, torch.Tensor]) -> Situation:
         """What the navigator makes of one decision's observation (named SI columns)."""
-        estimate = self.navigator.update(reading)
+        if self.is_shown_truth:
+            estimate = exact(reading, self.table.beams()[0].range)
+        else:
+            estimate = self.navigator.update(reading)
         return Situation(
             position=torch.cat([estimate.position, estimate.height[:, None]], dim=1),
             velocity=estimate.velocity,
@@ -108,6 +112,22 @@ class ThrustVectorPilot(Pilot):
     @abstractmethod
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2]; ``begins`` (N,) bool says for whom the law begins now."""
+
+
+def exact(reading: dict[str, torch.Tensor], height: str) -> Estimate:
+    """The estimate of a pilot that is shown the truth, whose range finders show the ``height`` itself."""
+    velocity = torch.stack([reading["velocity_x"], reading["velocity_y"], reading["velocity_up"]], dim=1)
+    sure = torch.ones_like(reading[height], dtype=torch.bool)
+    return Estimate(
+        height=reading[height],
+        height_deviation=torch.zeros_like(reading[height]),
+        velocity=velocity,
+        velocity_error=torch.zeros_like(velocity),
+        velocity_deviation=torch.zeros_like(velocity),
+        position=torch.stack([reading["position_x"], reading["position_y"]], dim=1),
+        seen=sure,
+        trusted=sure,
+    )
 
 
 def touch_down(now: Situation, rate: float) -> torch.Tensor:

@@ -1,0 +1,402 @@
+"""The physical limit: ``python -m agents.frontier --scenario NAME --pilots NAME[,NAME|runs/DIR] --episodes N``.
+
+A descent is handed to the pilots at the moment when the altimeter first sees the ground, at many altitudes and rates of
+descent. From some of these states any pilot could land, from others none: the frontier between them is physics. What
+lies inside it and is not landed is the pilot's share of the gap. Writes frontier.json, frontier.png and frontier.svg.
+
+The frontier: for each height the fastest rate of descent from which the scenario's nominal vehicle, its thrust where it
+wants it at once, meets the touchdown limits (the cone program of agents/guidance/optimum.py). The sighted frontier is
+that of a pilot who waits for the ground to show: free fall for the range finder's delay, one tick to measure and the
+engine's lag. A pilot who brakes blind may land beyond the second line, none beyond the first.
+"""
+
+import sys
+import time
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from agents.drawing import root, square
+from agents.evaluate import Campaign, check, failure, label
+from agents.flying import CHUNK, Flights, checked_action, fly_episodes
+from agents.frontier_figure import Cells, Frontier, table, write_figure
+from agents.guidance.suicide_burn import thrust_distance
+from agents.pilots import as_shown_to, make_pilot
+from agents.run_folder import make_folder, provenance, write_json
+from agents.statistics import wilson
+from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.dynamics import STANDARD_GRAVITY
+from lunar_env.quantities import Number, Range, middle
+
+Vector = NDArray[np.float64]
+
+POINTS = 25  # heights of the frontier, evenly spaced in their square root, where it is all but straight
+SAMPLES = 256  # descents that tell how much propellant is left
+# The frontier may be so much too low: nodes and expansions of the cone program (0.3 %), interpolation (0.1 %), lower
+# ground at the end of a sideways dash (0.1 % on 6 degrees), float32 at touchdown.
+SLACK, LEAST_SLACK = 0.01, 0.1  # share of the rate of descent, and [m/s]
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Draw the limit of what any pilot could survive over what pilots do."""
+
+    scenario: str = "resilience"
+    """Whose vehicle, ground and instruments."""
+    pilots: str = "as_flown,cautious,robust"
+    """Names, folders of runs, or own ones as FILE.py:CLASS, separated by commas."""
+    episodes: int = 20_000
+    """Flown by each pilot."""
+    approaches: int = 300
+    """Episodes of the scenario itself that each pilot flies too, to show where its own approach brings it; 0: none."""
+    lowest: float = 100.0
+    """[m] altitude of first sight, drawn from here ..."""
+    highest: float = 5_000.0
+    """[m] ... to here, uniform in its logarithm."""
+    fastest: float = 120.0
+    """[m/s] rate of descent at first sight, drawn from 0 to this."""
+    lateral_speed: float = 0.0
+    """[m/s] at first sight; costs little, for it can be lost just above the ground, as long as there is propellant."""
+    propellant: float | None = None
+    """[kg] at first sight; by default the median of what as_flown has left then in the scenario itself."""
+    seed: int = 1_000_000
+    """Of the episodes. Training uses seeds below 1,000,000."""
+    out: Path = Path("runs/frontier")
+    """Where the results go; replaces what is there."""
+    device: str = "cpu"
+    """Where the landers and the pilots compute."""
+
+
+@dataclass(frozen=True)
+class Starts:
+    """How episodes begin, each (episodes,): what decides whether a landing is possible."""
+
+    height: Vector  # [m] of the footpads above the ground
+    descent_rate: Vector  # [m/s]
+    mass: Vector  # [kg] with propellant
+    propellant: Vector  # [kg]
+    thrust: Vector  # [N] at full throttle, as it truly is
+    exhaust_speed: Vector  # [m/s] likewise
+    gravity: Vector  # [m/s^2] at the start, where it is weakest
+    touchdown_rate: Vector  # [m/s] at most
+    wait: Vector  # [s] until the first reading can have arrived and the engine answered
+
+
+# The command -------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """The command line. Returns the exit code: 1 if a pilot failed or landed what nobody can, 2 for a wrong request."""
+    arguments = tyro.cli(Arguments, prog="python -m agents.frontier", description=__doc__)
+    try:
+        return run(arguments)
+    except (KeyError, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
+        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: Arguments) -> int:
+    """Fly, compare with the frontier, write the files, print the table. Returns the exit code, 0 or 1."""
+    began, scenario = time.perf_counter(), checked(arguments)
+    story = provenance(arguments.device) | {"seed": arguments.seed}
+    starts = starts_of(scenario, arguments.episodes, arguments.seed, arguments.device)
+    top = max(arguments.highest, starts.height.max())
+    frontier = frontier_of(scenario, top, arguments.lateral_speed, POINTS)
+    cells = Cells.between(arguments.highest, arguments.fastest)
+    rows = fly(arguments, scenario, starts, frontier, cells)
+    caption = write_figure(arguments.out, scenario, frontier, cells, rows)
+    tree = {
+        "scenario": scenario.name,
+        "start": asdict(scenario.start),
+        "frontier": {name: np.round(column, 3).tolist() for name, column in asdict(frontier).items()},
+        "cells": {name: edges.tolist() for name, edges in asdict(cells).items()},
+        "results": rows,
+        "caption": caption,
+        "seconds": time.perf_counter() - began,
+        "provenance": story,
+    }
+    write_json(arguments.out / "frontier.json", tree)
+    print(table(rows))
+    for row in rows:
+        for words in row.get("impossible", ()):
+            print(f"impossible, so frontier or physics is wrong: {row['pilot']} landed {words}", file=sys.stderr)
+    print(f"results: {arguments.out / 'frontier.json'}, picture: {arguments.out / 'frontier.png'}")
+    return int(any("failed" in row or row["impossible"] for row in rows))
+
+
+def checked(arguments: Arguments) -> Scenario:
+    """The variant that is to be flown. Refuses what cannot be flown before anything is."""
+    for name, least in (("episodes", 1), ("approaches", 0)):
+        if getattr(arguments, name) < least:
+            raise ValueError(f"--{name} must be at least {least}, got {getattr(arguments, name)}")
+    scenario = load_scenario(arguments.scenario)
+    numbers = (arguments.lowest, arguments.highest, arguments.fastest)
+    acquisition(scenario, *numbers, 1.0, arguments.lateral_speed)
+    propellant = arguments.propellant
+    if propellant is None:
+        propellant = propellant_at_first_sight(scenario, arguments.seed, arguments.device)
+    scenario = acquisition(scenario, *numbers, propellant, arguments.lateral_speed)
+    pilots = tuple(arguments.pilots.split(","))
+    check(Campaign((scenario,), pilots, 1, arguments.seed, arguments.out, scenario.name, device=arguments.device))
+    make_folder(arguments.out)
+    return scenario
+
+
+def fly(
+    arguments: Arguments, scenario: Scenario, starts: Starts, frontier: Frontier, cells: Cells
+) -> list[dict[str, Any]]:
+    """A row of results for each pilot, all on the same episodes."""
+    fastest = survivable_rate(starts, frontier, scenario)
+    waiting = survivable_rate(after(starts), frontier, scenario) >= after(starts).descent_rate
+    rows: list[dict[str, Any]] = []
+    whole, pilots = load_scenario(arguments.scenario), arguments.pilots.split(",")
+    with tqdm(total=len(pilots) * (arguments.episodes + arguments.approaches), unit="episode") as bar:
+        for pilot in pilots:
+            bar.set_postfix_str(f"{label(pilot)} on {scenario.name}")
+            try:
+                flights = fly_episodes(pilot, scenario, arguments.episodes, arguments.seed, arguments.device, bar)
+                if arguments.approaches:
+                    own = fly_episodes(pilot, whole, arguments.approaches, arguments.seed, arguments.device, bar)
+            except Exception as error:  # a pilot's own failure must not cost the others their results
+                rows.append(failure(scenario.name, label(pilot), arguments.episodes, error))
+                continue
+            landed = flights.outcome == Outcome.LANDED
+            rows.append({"pilot": label(pilot), **judged(landed, starts, fastest, waiting)})
+            rows[-1]["map"] = cells.count(starts.height, starts.descent_rate, landed)
+            rows[-1]["approaches"] = first_sights(own, frontier) if arguments.approaches else None
+    return rows
+
+
+def judged(landed: NDArray[np.bool_], starts: Starts, fastest: Vector, waiting: NDArray[np.bool_]) -> dict[str, Any]:
+    """What a pilot landed of all episodes, of those that physics allows, of those that still do after a wait, beyond.
+
+    ``landed`` and ``waiting`` are (episodes,) bool, ``fastest`` (episodes,) [m/s] is what each could survive.
+    ``impossible`` describes the episodes that were landed farther beyond the frontier than the slack.
+    """
+    rate, within = starts.descent_rate, starts.descent_rate <= fastest
+    kinds = {"all": within | True, "survivable": within, "sighted": within & waiting, "beyond": ~within}
+    impossible = np.flatnonzero(landed & (rate > fastest * (1.0 + SLACK) + LEAST_SLACK))
+    return {
+        **{kind: share(landed[which]) for kind, which in kinds.items()},
+        "farthest_beyond": float(np.max((rate - fastest)[landed], initial=-np.inf)) if landed.any() else None,
+        "impossible": [
+            f"episode {i} from {starts.height[i]:.0f} m at {rate[i]:.1f} m/s, where {fastest[i]:.1f} m/s is the most"
+            for i in impossible
+        ],
+    }
+
+
+def first_sights(flights: Flights, frontier: Frontier) -> dict[str, Any]:
+    """Where a pilot's own approaches stood when the ground was first seen, each (seen,), and how they ended.
+
+    ``beyond`` counts those that were faster than the nominal frontier, and how many of them were landed: the drawn
+    vehicle, and the propellant left, may be better ones.
+    """
+    altitude, rate = (flights.record["first_valid_" + name] for name in ("altitude", "descent_rate"))
+    seen = altitude >= 0.0
+    landed, beyond = flights.outcome == Outcome.LANDED, seen & (rate > frontier.at(altitude))
+    return {
+        "all": share(landed),
+        "beyond": share(landed[beyond]),
+        "altitude": np.round(altitude[seen].astype(float), 1).tolist(),
+        "descent_rate": np.round(rate[seen].astype(float), 2).tolist(),
+        "landed": landed[seen].tolist(),
+    }
+
+
+def share(landed: NDArray[np.bool_]) -> dict[str, Any]:
+    """How many of some episodes (n,) were landed, with the interval of the rate if there are any."""
+    interval = list(wilson(int(landed.sum()), landed.size)) if landed.size else None
+    return {"landed": int(landed.sum()), "episodes": landed.size, "wilson": interval}
+
+
+# What is flown -----------------------------------------------------------------------------------------------------
+
+
+def acquisition(
+    scenario: Scenario, lowest: float, highest: float, fastest: float, propellant: float, lateral_speed: float = 0.0
+) -> Scenario:
+    """The scenario from the moment of first sight: upright, engine off, over the pad, altimeter awake.
+
+    Altitude [m] is uniform in its logarithm from ``lowest`` to ``highest``, rate of descent [m/s] uniform from 0 to
+    ``fastest``. All else stays, the name too, by which a flight computer knows its plan. Raises ValueError for an
+    altitude that the scenario does not cover, or from which no range finder reaches the ground.
+    """
+    reach = min(scenario.ceiling, max(max(_ends(finder.maximum_range)) for finder in scenario.sensors))
+    if not highest < reach:
+        raise ValueError(f"--highest must be below the ceiling and the reach of {reach:g} m, got {highest:g}")
+    none = ("distance", "cross_distance", "cross_speed", "tilt", "pitch_rate", "throttle", "progress")
+    changes: dict[str, Any] = {f"start.{name}": 0.0 for name in none}
+    changes["start.altitude"] = Range(lowest, highest, log=True)
+    changes["start.descent_rate"] = Range(0.0, fastest)
+    changes["start.speed"] = lateral_speed
+    changes["start.propellant"] = propellant
+    changes["faults.late_acquisition.probability"] = 0.0
+    return load_scenario(scenario, **changes)
+
+
+def propellant_at_first_sight(scenario: Scenario, seed: int, device: str = "cpu") -> float:
+    """The median [kg] of what ``as_flown`` has left when the first valid range arrives, in whole kilograms.
+
+    Raises ValueError if none ever does.
+    """
+    scenario = as_shown_to("as_flown", scenario)
+    descent = Descent(scenario, SAMPLES, device, seed, autoreset="disabled")
+    pilot = make_pilot("as_flown", scenario, SAMPLES, descent.device)
+    observation = descent.reset(seed=seed)
+    pilot.reset(torch.ones(SAMPLES, dtype=torch.bool, device=descent.device))
+    left = torch.full((SAMPLES,), torch.nan, device=descent.device)
+    outcome = torch.zeros(SAMPLES, dtype=torch.int32)
+    for _ in range(scenario.steps):
+        transition = descent.step(checked_action(pilot.act(observation), descent, outcome))
+        observation, outcome = transition.observation, transition.outcome
+        first = left.isnan() & (descent.state["record.first_valid_altitude"] >= 0.0)
+        left = torch.where(first, descent.state["motion.propellant"], left)
+        if bool((transition.done | ~left.isnan()).all()):
+            break
+    if bool(left.isnan().all()):
+        raise ValueError(f"as_flown never sees the ground in {scenario.name}; give --propellant in kg")
+    return round(float(left.nanmedian()))
+
+
+def starts_of(scenario: Scenario, episodes: int, seed: int, device: str = "cpu") -> Starts:
+    """How episodes 0 to ``episodes`` - 1 of a seed begin, as ``flying.fly_episodes`` flies them."""
+    parts = []
+    for first in range(0, episodes, CHUNK):
+        descent = Descent(scenario, min(CHUNK, episodes - first), device, seed, autoreset="disabled")
+        descent.reset(seed=seed, first_lander=first)
+        parts.append(_starts(descent))
+    return Starts(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Starts)))
+
+
+def _starts(descent: Descent) -> Starts:
+    def drawn(name: str) -> Vector:
+        return descent.state[name].double().cpu().numpy()
+
+    truth = {name: column.double().cpu().numpy() for name, column in descent.truth().items()}
+    radius, engine = drawn("drawn.moon.radius"), "drawn.engine."
+    tick = descent.scenario.tick
+    delays = [np.floor(drawn(f"drawn.{finder.name}.delay") / tick + 0.5) * tick for finder in descent.scenario.sensors]
+    return Starts(
+        height=truth["height"],
+        descent_rate=truth["descent_rate"],
+        mass=drawn("drawn.mass.dry") + drawn("motion.propellant"),
+        propellant=drawn("motion.propellant"),
+        thrust=drawn(engine + "maximum_thrust") * drawn(engine + "thrust_scale"),
+        exhaust_speed=drawn(engine + "specific_impulse") * drawn(engine + "impulse_scale") * STANDARD_GRAVITY,
+        gravity=drawn("drawn.moon.surface_gravity") * (radius / (radius + truth["height"])) ** 2,
+        touchdown_rate=drawn("drawn.limits.descent_rate"),
+        wait=np.min(delays, axis=0) + tick + drawn(engine + "lag"),
+    )
+
+
+# What is possible --------------------------------------------------------------------------------------------------
+
+
+def nominal(scenario: Scenario, height: Vector, thrust_scale: float = 1.0, impulse_scale: float = 1.0) -> Starts:
+    """The scenario's nominal vehicle at heights (N,) [m], at rest; thrust and specific impulse may be scaled."""
+    engine, propellant = scenario.engine, middle(scenario.start.propellant)
+    impulse = middle(engine.specific_impulse) * middle(engine.impulse_scale) * STANDARD_GRAVITY
+    numbers = {
+        "descent_rate": 0.0,
+        "mass": middle(scenario.mass.dry) + propellant,
+        "propellant": propellant,
+        "thrust": middle(engine.maximum_thrust) * middle(engine.thrust_scale) * thrust_scale,
+        "exhaust_speed": impulse * impulse_scale,
+        "gravity": middle(scenario.moon.surface_gravity),
+        "touchdown_rate": middle(scenario.limits.descent_rate),
+        "wait": min(middle(finder.delay) for finder in scenario.sensors) + scenario.tick + middle(engine.lag),
+    }
+    return Starts(height, **{name: np.full_like(height, number) for name, number in numbers.items()})
+
+
+def fastest_vertical(starts: Starts) -> Vector:
+    """The fastest survivable rate of descent (N,) [m/s] straight down, 0 where there is none.
+
+    Full thrust at once, from v to the touchdown rate: v is what the burn's time adds to that, and its height grows with
+    the time, which is bisected. Where the tanks are dry sooner, a free fall comes before the longest burn.
+    """
+    height, longest = starts.height, starts.propellant * starts.exhaust_speed / starts.thrust
+    low, high = np.zeros_like(height), longest
+    for _ in range(60):
+        seconds = 0.5 * (low + high)
+        short = _burn(starts, seconds)[1] < height
+        low, high = np.where(short, seconds, low), np.where(short, high, seconds)
+    rate, _ = _burn(starts, high)
+    dry_rate, dry_height = _burn(starts, longest)
+    slower = dry_rate**2 - 2.0 * starts.gravity * np.maximum(height - dry_height, 0.0)
+    fall_first = np.sqrt(np.maximum(slower, 0.0))
+    return np.maximum(np.where(dry_height < height, fall_first, rate), 0.0)
+
+
+def _burn(starts: Starts, seconds: Vector) -> tuple[Vector, Vector]:
+    """Rate of descent [m/s] and height [m] (N,) from which a full burn for a time (N,) [s] ends as is allowed."""
+    emptying = starts.mass * starts.exhaust_speed / starts.thrust  # [s] in which the engine would burn the whole mass
+    burnt = seconds / emptying
+    rate = starts.touchdown_rate - starts.gravity * seconds - starts.exhaust_speed * np.log1p(-burnt)
+    braked = starts.exhaust_speed * emptying * thrust_distance(torch.as_tensor(burnt)).numpy()
+    return rate, rate * seconds + 0.5 * starts.gravity * seconds**2 - braked
+
+
+def frontier_of(scenario: Scenario, top: float, lateral_speed: float = 0.0, points: int = POINTS) -> Frontier:
+    """The frontier of a scenario as ``acquisition`` has it, from the ground to a height ``top`` [m]."""
+    from agents.guidance.convex import Vehicle
+    from agents.guidance.optimum import fastest_survivable
+
+    height = square(np.linspace(0.0, root(np.array(top)), points))
+    one = nominal(scenario, height)
+    mass, thrust, exhaust_speed, gravity = (
+        float(column[0]) for column in (one.mass, one.thrust, one.exhaust_speed, one.gravity)
+    )
+    vehicle = Vehicle(mass, mass - float(one.propellant[0]), thrust, exhaust_speed)
+    limits = (middle(scenario.limits.descent_rate), middle(scenario.limits.lateral_speed))
+    found = [fastest_survivable(high, lateral_speed, vehicle, gravity, limits=limits) for high in height[1:]]
+    on_ground = limits[0] if lateral_speed <= limits[1] else 0.0
+    physics = np.maximum([on_ground, *found], 0.0)
+
+    middles = middle(scenario.engine.thrust_scale), middle(scenario.engine.impulse_scale)
+    scales = [
+        (thrust_end / middles[0], impulse_end / middles[1])
+        for thrust_end in _ends(scenario.engine.thrust_scale)
+        for impulse_end in _ends(scenario.engine.impulse_scale)
+    ]
+    vertical = fastest_vertical(one)
+    others = [physics + fastest_vertical(nominal(scenario, height, *scale)) - vertical for scale in scales]
+    # Fall for ``wait`` and arrive on the first frontier: its points, moved back along the fall.
+    wait = float(one.wait[0])
+    earlier = physics - gravity * wait
+    higher = height + earlier * wait + 0.5 * gravity * wait**2
+    sighted = np.interp(height, higher[earlier >= 0.0], earlier[earlier >= 0.0], left=0.0)
+    return Frontier(height, physics, np.minimum.reduce(others), np.maximum.reduce(others), sighted, wait)
+
+
+def after(starts: Starts) -> Starts:
+    """The episodes after a free fall for ``wait``."""
+    fallen = starts.descent_rate * starts.wait + 0.5 * starts.gravity * starts.wait**2
+    rate = starts.descent_rate + starts.gravity * starts.wait
+    return replace(starts, height=starts.height - fallen, descent_rate=rate)
+
+
+def survivable_rate(starts: Starts, frontier: Frontier, scenario: Scenario) -> Vector:
+    """The fastest survivable rate of descent (episodes,) [m/s] at each episode's height, with its own vehicle.
+
+    The nominal frontier, moved by as much as the drawn thrust, exhaust speed, mass and gravity move that of a vertical
+    burn. Too high rather than too low: gravity is the weakest on the way. Below ground it is minus infinity.
+    """
+    height, above = starts.height, np.maximum(starts.height, 0.0)
+    moved = fastest_vertical(replace(starts, height=above)) - fastest_vertical(nominal(scenario, above))
+    return np.where(height < 0.0, -np.inf, np.maximum(frontier.at(above) + moved, 0.0))
+
+
+def _ends(value: Number) -> tuple[float, float]:
+    return (value.low, value.high) if isinstance(value, Range) else (value, value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
