@@ -12,7 +12,7 @@ engine's lag. A pilot who brakes blind may land beyond the second line, none bey
 
 import sys
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,19 @@ import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from agents.drawing import root, square
 from agents.evaluate import Campaign, check, failure, label
 from agents.flying import CHUNK, Flights, checked_action, fly_episodes
-from agents.frontier_figure import Cells, Frontier, table, write_figure
-from agents.guidance.suicide_burn import thrust_distance
+from agents.frontier_figure import Cells, table, write_figure
+from agents.guidance.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
 from agents.statistics import wilson
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.dynamics import STANDARD_GRAVITY
-from lunar_env.quantities import Number, Range, middle
+from lunar_env.quantities import Range
 
 Vector = NDArray[np.float64]
 
-POINTS = 25  # heights of the frontier, evenly spaced in their square root, where it is all but straight
 SAMPLES = 256  # descents that tell how much propellant is left
 # The frontier may be so much too low: nodes and expansions of the cone program (0.3 %), interpolation (0.1 %), lower
 # ground at the end of a sideways dash (0.1 % on 6 degrees), float32 at touchdown.
@@ -71,21 +69,6 @@ class Arguments:
     """Where the results go; replaces what is there."""
     device: str = "cpu"
     """Where the landers and the pilots compute."""
-
-
-@dataclass(frozen=True)
-class Starts:
-    """How episodes begin, each (episodes,): what decides whether a landing is possible."""
-
-    height: Vector  # [m] of the footpads above the ground
-    descent_rate: Vector  # [m/s]
-    mass: Vector  # [kg] with propellant
-    propellant: Vector  # [kg]
-    thrust: Vector  # [N] at full throttle, as it truly is
-    exhaust_speed: Vector  # [m/s] likewise
-    gravity: Vector  # [m/s^2] at the start, where it is weakest
-    touchdown_rate: Vector  # [m/s] at most
-    wait: Vector  # [s] until the first reading can have arrived and the engine answered
 
 
 # The command -------------------------------------------------------------------------------------------------------
@@ -228,7 +211,7 @@ def acquisition(
     ``fastest``. All else stays, the name too, by which a flight computer knows its plan. Raises ValueError for an
     altitude that the scenario does not cover, or from which no range finder reaches the ground.
     """
-    reach = min(scenario.ceiling, max(max(_ends(finder.maximum_range)) for finder in scenario.sensors))
+    reach = min(scenario.ceiling, max(max(ends_of(finder.maximum_range)) for finder in scenario.sensors))
     if not highest < reach:
         raise ValueError(f"--highest must be below the ceiling and the reach of {reach:g} m, got {highest:g}")
     none = ("distance", "cross_distance", "cross_speed", "tilt", "pitch_rate", "throttle", "progress")
@@ -294,108 +277,6 @@ def _starts(descent: Descent) -> Starts:
         touchdown_rate=drawn("drawn.limits.descent_rate"),
         wait=np.min(delays, axis=0) + tick + drawn(engine + "lag"),
     )
-
-
-# What is possible --------------------------------------------------------------------------------------------------
-
-
-def nominal(scenario: Scenario, height: Vector, thrust_scale: float = 1.0, impulse_scale: float = 1.0) -> Starts:
-    """The scenario's nominal vehicle at heights (N,) [m], at rest; thrust and specific impulse may be scaled."""
-    engine, propellant = scenario.engine, middle(scenario.start.propellant)
-    impulse = middle(engine.specific_impulse) * middle(engine.impulse_scale) * STANDARD_GRAVITY
-    numbers = {
-        "descent_rate": 0.0,
-        "mass": middle(scenario.mass.dry) + propellant,
-        "propellant": propellant,
-        "thrust": middle(engine.maximum_thrust) * middle(engine.thrust_scale) * thrust_scale,
-        "exhaust_speed": impulse * impulse_scale,
-        "gravity": middle(scenario.moon.surface_gravity),
-        "touchdown_rate": middle(scenario.limits.descent_rate),
-        "wait": min(middle(finder.delay) for finder in scenario.sensors) + scenario.tick + middle(engine.lag),
-    }
-    return Starts(height, **{name: np.full_like(height, number) for name, number in numbers.items()})
-
-
-def fastest_vertical(starts: Starts) -> Vector:
-    """The fastest survivable rate of descent (N,) [m/s] straight down, 0 where there is none.
-
-    Full thrust at once, from v to the touchdown rate: v is what the burn's time adds to that, and its height grows with
-    the time, which is bisected. Where the tanks are dry sooner, a free fall comes before the longest burn.
-    """
-    height, longest = starts.height, starts.propellant * starts.exhaust_speed / starts.thrust
-    low, high = np.zeros_like(height), longest
-    for _ in range(60):
-        seconds = 0.5 * (low + high)
-        short = _burn(starts, seconds)[1] < height
-        low, high = np.where(short, seconds, low), np.where(short, high, seconds)
-    rate, _ = _burn(starts, high)
-    dry_rate, dry_height = _burn(starts, longest)
-    slower = dry_rate**2 - 2.0 * starts.gravity * np.maximum(height - dry_height, 0.0)
-    fall_first = np.sqrt(np.maximum(slower, 0.0))
-    return np.maximum(np.where(dry_height < height, fall_first, rate), 0.0)
-
-
-def _burn(starts: Starts, seconds: Vector) -> tuple[Vector, Vector]:
-    """Rate of descent [m/s] and height [m] (N,) from which a full burn for a time (N,) [s] ends as is allowed."""
-    emptying = starts.mass * starts.exhaust_speed / starts.thrust  # [s] in which the engine would burn the whole mass
-    burnt = seconds / emptying
-    rate = starts.touchdown_rate - starts.gravity * seconds - starts.exhaust_speed * np.log1p(-burnt)
-    braked = starts.exhaust_speed * emptying * thrust_distance(torch.as_tensor(burnt)).numpy()
-    return rate, rate * seconds + 0.5 * starts.gravity * seconds**2 - braked
-
-
-def frontier_of(scenario: Scenario, top: float, lateral_speed: float = 0.0, points: int = POINTS) -> Frontier:
-    """The frontier of a scenario as ``acquisition`` has it, from the ground to a height ``top`` [m]."""
-    from agents.guidance.convex import Vehicle
-    from agents.guidance.optimum import fastest_survivable
-
-    height = square(np.linspace(0.0, root(np.array(top)), points))
-    one = nominal(scenario, height)
-    mass, thrust, exhaust_speed, gravity = (
-        float(column[0]) for column in (one.mass, one.thrust, one.exhaust_speed, one.gravity)
-    )
-    vehicle = Vehicle(mass, mass - float(one.propellant[0]), thrust, exhaust_speed)
-    limits = (middle(scenario.limits.descent_rate), middle(scenario.limits.lateral_speed))
-    found = [fastest_survivable(high, lateral_speed, vehicle, gravity, limits=limits) for high in height[1:]]
-    on_ground = limits[0] if lateral_speed <= limits[1] else 0.0
-    physics = np.maximum([on_ground, *found], 0.0)
-
-    middles = middle(scenario.engine.thrust_scale), middle(scenario.engine.impulse_scale)
-    scales = [
-        (thrust_end / middles[0], impulse_end / middles[1])
-        for thrust_end in _ends(scenario.engine.thrust_scale)
-        for impulse_end in _ends(scenario.engine.impulse_scale)
-    ]
-    vertical = fastest_vertical(one)
-    others = [physics + fastest_vertical(nominal(scenario, height, *scale)) - vertical for scale in scales]
-    # Fall for ``wait`` and arrive on the first frontier: its points, moved back along the fall.
-    wait = float(one.wait[0])
-    earlier = physics - gravity * wait
-    higher = height + earlier * wait + 0.5 * gravity * wait**2
-    sighted = np.interp(height, higher[earlier >= 0.0], earlier[earlier >= 0.0], left=0.0)
-    return Frontier(height, physics, np.minimum.reduce(others), np.maximum.reduce(others), sighted, wait)
-
-
-def after(starts: Starts) -> Starts:
-    """The episodes after a free fall for ``wait``."""
-    fallen = starts.descent_rate * starts.wait + 0.5 * starts.gravity * starts.wait**2
-    rate = starts.descent_rate + starts.gravity * starts.wait
-    return replace(starts, height=starts.height - fallen, descent_rate=rate)
-
-
-def survivable_rate(starts: Starts, frontier: Frontier, scenario: Scenario) -> Vector:
-    """The fastest survivable rate of descent (episodes,) [m/s] at each episode's height, with its own vehicle.
-
-    The nominal frontier, moved by as much as the drawn thrust, exhaust speed, mass and gravity move that of a vertical
-    burn. Too high rather than too low: gravity is the weakest on the way. Below ground it is minus infinity.
-    """
-    height, above = starts.height, np.maximum(starts.height, 0.0)
-    moved = fastest_vertical(replace(starts, height=above)) - fastest_vertical(nominal(scenario, above))
-    return np.where(height < 0.0, -np.inf, np.maximum(frontier.at(above) + moved, 0.0))
-
-
-def _ends(value: Number) -> tuple[float, float]:
-    return (value.low, value.high) if isinstance(value, Range) else (value, value)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from agents.drawing import INK, PAPER, STYLE, metres, root, root_axis, square
+from agents.guidance.frontier import Frontier
 from agents.run_folder import write_atomic
 from lunar_env import Scenario
 from lunar_env.quantities import middle
@@ -33,22 +34,6 @@ OUTLINED: Any = {"color": PAPER, "path_effects": [withStroke(linewidth=2.2, fore
 ACCIDENT = (66.0, (720.0, 900.0))  # [m/s], [m] from what telemetry fits to what was told, see missions/resilience.py
 ACCIDENT_WORDS = "5 June 2025: 66 m/s\nat 720 to 900 m"
 LOWEST_WORDS = 120.0  # [m]
-
-
-@dataclass(frozen=True)
-class Frontier:
-    """The fastest survivable rate of descent [m/s] over height [m], each (points,); 0 where there is none."""
-
-    height: Vector  # from 0 upwards
-    physics: Vector  # of the nominal vehicle
-    weak: Vector  # of the worst engine that an episode may draw
-    strong: Vector  # of the best one
-    sighted: Vector  # of the nominal vehicle after a free fall for ``wait``
-    wait: float  # [s]
-
-    def at(self, height: Vector) -> Vector:
-        """The first frontier [m/s] at heights (N,) [m] of at least 0, between its points and level beyond the last."""
-        return np.interp(root(height), root(self.height), self.physics)
 
 
 @dataclass(frozen=True)

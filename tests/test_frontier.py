@@ -17,22 +17,17 @@ pytest.importorskip("tyro")
 
 from agents import frontier as command
 from agents.flying import Flights, fly_episodes
-from agents.frontier import (
-    LEAST_SLACK,
-    SLACK,
+from agents.frontier import LEAST_SLACK, SLACK, acquisition, judged, propellant_at_first_sight, starts_of
+from agents.frontier_figure import Cells
+from agents.guidance.frontier import (
     Frontier,
     Starts,
-    acquisition,
     after,
     fastest_vertical,
     frontier_of,
-    judged,
     nominal,
-    propellant_at_first_sight,
-    starts_of,
     survivable_rate,
 )
-from agents.frontier_figure import Cells
 from agents.guidance.suicide_burn import burn_to_rest
 from agents.pilot import Pilot
 from agents.pilots import CLASSICAL, as_shown_to

@@ -18,9 +18,13 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
+
+try:
+    import cvxpy as cp
+except ImportError as error:
+    raise ImportError('convex programs need cvxpy and clarabel: pip install "lunar-env[convex]"') from error
 
 Vector = NDArray[np.float64]
 
