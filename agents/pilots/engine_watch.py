@@ -11,7 +11,8 @@ from agents.vehicle import Vehicle
 
 SHARE = 0.5  # of the difference that a decision's effect moves the estimate by [P]
 LEAST_COMMAND = 0.2  # of the nominal thrust: less tells nothing [P]
-LOWEST, HIGHEST = 0.3, 1.3  # of the effect: beyond, the inertial unit is to blame rather than the engine [P]
+LOWEST = 0.25  # of the effect: with less the engine is off, which says nothing of what it gives when it is on [P]
+HIGHEST = 1.3  # of the effect: with more the inertial unit is to blame [P]
 
 
 class EngineWatch:
@@ -41,8 +42,8 @@ class EngineWatch:
         felt = (felt * mean).sum(dim=1) + fall * mean[:, 2]
         mass = self.vehicle.dry_mass + reading["propellant"]
         seen = felt * mass / (self.command * self.vehicle.maximum_thrust).clamp(min=1e-6)
-        telling = (self.command >= LEAST_COMMAND) & torch.isfinite(seen)
-        moved = torch.lerp(self.effect, seen.clamp(LOWEST, HIGHEST), SHARE)
+        telling = (self.command >= LEAST_COMMAND) & (seen >= LOWEST)  # never true of what is not a number
+        moved = torch.lerp(self.effect, seen.clamp(max=HIGHEST), SHARE)
         self.effect = torch.where(telling, moved, self.effect)
         self.velocity, self.axis = velocity, axis
 
