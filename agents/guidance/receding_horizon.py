@@ -11,7 +11,7 @@ from agents.guidance.convex import Problem, Solution, infeasible, solve
 NODES = 31
 FIRST_TIMES = np.geomspace(1.0, 3.0, 9)  # of the shortest imaginable flight time
 STEP = 1.07  # half of a step between them: two more beside the best
-NEXT_TIMES = (0.95, 1.0, 1.06)  # of the flight time that is left
+NEXT_TIMES = (0.97, 1.04)  # of the flight time that is left: what is between them costs little more
 SHORTEST = 2.0  # [s] of a plan
 
 

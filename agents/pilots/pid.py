@@ -15,7 +15,7 @@ from lunar_env.quantities import middle
 SPEED_LIMIT = 40.0  # [m/s] [P]
 SLOW = 40.0  # [m/s] of lateral speed, for the loops know nothing of what the vertical needs [P]
 BELOW = 5.0  # [m] the target itself is approached for ever, so the loops aim lower [P]
-SHARE = 0.7  # of the acceleration that full thrust leaves [P]
+SHARE = 0.95  # of the acceleration that full thrust leaves [P]
 
 
 class Pid(ApproachPilot):
@@ -38,7 +38,8 @@ class Pid(ApproachPilot):
     def is_braked(self, now: Situation) -> torch.Tensor:
         """Whether (N,) nearly all lateral speed is gone, or the way to the pad is short."""
         slow = now.velocity[:, :2].norm(dim=1) <= SLOW
-        return slow | (now.velocity.norm(dim=1) <= self.cascade.stoppable(now.position - self.pad))
+        near = now.position[:, :2].norm(dim=1) <= now.height
+        return slow | (near & (now.velocity.norm(dim=1) <= self.cascade.stoppable(now.position - self.pad)))
 
     def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] to the target."""

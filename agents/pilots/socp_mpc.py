@@ -20,7 +20,7 @@ from lunar_env import Scenario
 
 NODES = 31  # of a plan
 SHARE_LEFT = 0.25  # of the flight time that is left, after which a plan is made anew [P]
-OFTEN, SELDOM = 2.0, 10.0  # [s] but not sooner nor later
+OFTEN, SELDOM = 2.0, 15.0  # [s] but not sooner nor later
 SURPRISE = 0.05  # of the height: a plan that is off by more is void [P]
 THRUST_SHARE = 0.9  # of the nominal thrust that plans use: the rest is to correct with [P]
 PLAN_TILT = radians(85.0)  # [rad] of the thrust from the vertical in plans
