@@ -9,7 +9,7 @@ import torch
 
 VERTICAL_TIME = 4.0  # [s] of the rate of descent: the vehicle has to turn for it [P]
 MOST_WEIGHTS = 1.3  # of the vertical thrust acceleration, over what carries the weight [P]
-LATERAL_TIME = 0.1  # [s] of the lateral speed: short, so that all thrust left is used [P]
+LATERAL_TIME = 2.0  # [s] of the lateral speed: above a few m/s it asks for more than there is [P]
 
 
 def braking(
