@@ -78,11 +78,7 @@ class ApproachPilot(ThrustVectorPilot):
         """The thrust acceleration (N, 3) [m/s^2]: the guidance, and in the end P66."""
         self.choose_target(now, begins)
         self.ends |= self.braked & (now.height <= self.final_height)
-        return torch.where(self.ends[:, None], self.let_down(now), self.guide(now, begins))
-
-    def let_down(self, now: Situation) -> torch.Tensor:
-        """The thrust acceleration (N, 3) [m/s^2] of the last metres."""
-        return touch_down(now, self.final_rate)
+        return torch.where(self.ends[:, None], touch_down(now, self.final_rate), self.guide(now, begins))
 
     @abstractmethod
     def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:

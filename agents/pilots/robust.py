@@ -18,17 +18,15 @@ from math import radians
 
 import torch
 
-from agents.guidance.braking import braking, braking_time, rate_to_gate, settling
+from agents.guidance.braking import braking, settling
 from agents.pilots.engine_watch import EngineWatch
-from agents.pilots.thrust_vector import BRAKED, FASTEST, Situation, ThrustVectorPilot
+from agents.pilots.thrust_vector import GATE_HEIGHT, Situation, ThrustVectorPilot
 from lunar_env import Scenario
 from lunar_env.quantities import Range
 
 LATEST_LOCK = 200.0  # [m] lowest first range that the pilot plans for
 BRAKING_SHARE = 0.8  # of the deceleration that the thrust gives
 REACTION = 2.2  # [s] decision period, delay of a reading, throttle and attitude
-GATE = 2_500.0  # [m] where braking ends if the ground is in sight
-GATE_RATE = 50.0  # [m/s] there, and the most while braking blind
 CONTACT_RATE = 1.2  # [m/s]
 FINAL_HEIGHT = 8.0  # [m] flown at the contact rate
 GUARDED = 60.0  # [m] below which the loss of an engine is planned for
@@ -66,15 +64,10 @@ class Robust(ThrustVectorPilot):
 
     def brake(self, now: Situation) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] while there is lateral speed to lose."""
-        vehicle = self.vehicle
-        thrust = vehicle.maximum_thrust  # what a weak engine lacks shows in the gate's height, and is safe
-        time = braking_time(
-            now.velocity, now.mass, BRAKED, thrust, vehicle.exhaust_speed, vehicle.gravity, vehicle.radius
-        )
-        gate = torch.where(now.seen, GATE, GATE + self.worst_error)
-        rate = torch.minimum(rate_to_gate(now.height, time, gate, GATE_RATE, FASTEST), self.safe_rate(now))
-        nearest = now.height - torch.where(now.seen, 0.0, self.worst_error)  # that the ground may be
-        return braking(nearest, now.velocity, rate, vehicle.gravity, vehicle.radius)
+        unsure = torch.where(now.seen, 0.0, self.worst_error)  # [m] by which the ground may be nearer
+        # A weak engine brakes for longer than planned, and so comes lower than the gate; the safe rate holds then.
+        rate = torch.minimum(self.rate_to(now, GATE_HEIGHT + unsure), self.safe_rate(now))
+        return braking(now.height - unsure, now.velocity, rate, self.vehicle.gravity, self.vehicle.radius)
 
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2]."""

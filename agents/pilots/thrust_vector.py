@@ -101,13 +101,17 @@ class ThrustVectorPilot(Pilot):
 
     def brake(self, now: Situation) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] while there is lateral speed to lose."""
+        rate = self.rate_to(now, GATE_HEIGHT)
+        return braking(now.height, now.velocity, rate, self.vehicle.gravity, self.vehicle.radius)
+
+    def rate_to(self, now: Situation, gate: float | torch.Tensor) -> torch.Tensor:
+        """The rate of descent (N,) [m/s] that ends the braking at a height [m], a number or (N,)."""
         vehicle = self.vehicle
         time = braking_time(
             now.velocity, now.mass, BRAKED,
             vehicle.maximum_thrust, vehicle.exhaust_speed, vehicle.gravity, vehicle.radius,
         )  # fmt: skip
-        rate = rate_to_gate(now.height, time, GATE_HEIGHT, GATE_RATE, FASTEST)
-        return braking(now.height, now.velocity, rate, vehicle.gravity, vehicle.radius)
+        return rate_to_gate(now.height, time, gate, GATE_RATE, FASTEST)
 
     @abstractmethod
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
