@@ -10,9 +10,8 @@ which the vehicle will be when the loop has followed.
 import torch
 
 from agents.pilots.descent_rate import DescentRatePilot
+from agents.vehicle import Vehicle
 from lunar_env import Scenario
-from lunar_env.dynamics import STANDARD_GRAVITY
-from lunar_env.quantities import middle
 
 SHARE = 0.9  # of the net deceleration; thrust that is 2 % low takes 4 % of it [P]
 LEAD = 2.0  # [s] half a decision and the loop's lag
@@ -29,16 +28,13 @@ class SuicideBurn(DescentRatePilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        self.thrust = middle(scenario.engine.maximum_thrust)  # [N]
-        self.flow = self.thrust / (middle(scenario.engine.specific_impulse) * STANDARD_GRAVITY)  # [kg/s]
-        self.dry_mass = middle(scenario.mass.dry)  # [kg]
-        self.gravity = middle(scenario.moon.surface_gravity)  # [m/s^2]
+        self.vehicle = Vehicle.of(scenario)
 
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
         """The rate that full thrust can just stop; a fixed one while there is lateral speed to lose."""
-        mass = self.dry_mass + reading["propellant"]
+        mass = self.vehicle.dry_mass + reading["propellant"]
         time = (-reading["velocity_up"]).clamp(min=0.0) / self.stopping(mass)  # [s] of the burn
-        burnt = torch.minimum(self.flow * time, reading["propellant"])
+        burnt = torch.minimum(self.vehicle.maximum_thrust / self.vehicle.exhaust_speed * time, reading["propellant"])
         braking = SHARE * self.stopping(mass - 0.5 * burnt)
         ahead = height + LEAD * reading["velocity_up"] - FINAL_HEIGHT
         rate = torch.sqrt(2.0 * braking * ahead.clamp(min=0.0)).clamp(min=CONTACT_RATE)
@@ -47,4 +43,4 @@ class SuicideBurn(DescentRatePilot):
 
     def stopping(self, mass: torch.Tensor) -> torch.Tensor:
         """The deceleration (N,) [m/s^2] that full thrust leaves; a little where it does not carry the weight."""
-        return (self.thrust / mass - self.gravity).clamp(min=0.1)
+        return (self.vehicle.maximum_thrust / mass - self.vehicle.gravity).clamp(min=0.1)
