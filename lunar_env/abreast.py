@@ -5,6 +5,8 @@ that may meet the ground or run dry within a tick fly it alone: whether one does
 not depend on its neighbours.
 """
 
+from typing import Any
+
 import warp as wp
 
 from lunar_env.actuators import feeds_steadily
@@ -12,11 +14,11 @@ from lunar_env.dynamics import Forcing, substep
 from lunar_env.ground import may_touch
 from lunar_env.lanes import WIDTH, Lanes, Quaternions, Vectors
 from lunar_env.state import Motion
-from lunar_env.step import RELAXED, acts_finitely, command, end_decision, end_tick, fly_tick, read_action, rests
+from lunar_env.step import OPTIONS, acts_finitely, command, end_decision, end_tick, fly_tick, read_action, rests
 from lunar_env.task import FLYING, INVALID
-from lunar_env.world import Settings, Tables
+from lunar_env.world import Settings
 
-wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": (wp.config.cpu_compiler_flags or "") + RELAXED})
+wp.set_module_options(OPTIONS)
 
 
 @wp.struct
@@ -103,7 +105,7 @@ def leave(motions: Motions, lane: int) -> Motion:
 
 
 @wp.func
-def begin_decision(tables: Tables, settings: Settings, start: int, number: int) -> int:
+def begin_decision(tables: Any, settings: Settings, start: int, number: int) -> int:
     """The landers that take part in this step, one bit each. One whose action is not finite ends here."""
     taking_part = int(0)
     for lane in range(number):
@@ -118,7 +120,7 @@ def begin_decision(tables: Tables, settings: Settings, start: int, number: int) 
 
 
 @wp.func
-def flies(tables: Tables, row: int, lane: int, taking_part: int) -> bool:
+def flies(tables: Any, row: int, lane: int, taking_part: int) -> bool:
     """Whether the lander takes part and has not ended."""
     return (taking_part >> lane) & 1 == 1 and tables.landers[row].episode.outcome == FLYING
 
@@ -133,7 +135,7 @@ def fly_abreast(motions: Motions, rests_of: Motions, forcings: Forcings, setting
 
 
 @wp.func
-def tick_abreast(tables: Tables, settings: Settings, start: int, number: int, taking_part: int):
+def tick_abreast(tables: Any, settings: Settings, start: int, number: int, taking_part: int):
     """One tick: commands and lanes, the flight of all lanes, sensors and outcomes."""
     # Arrays of one or two, because a Warp function can write into an array of its caller, but not into a struct.
     motion_and_rest = wp.zeros(shape=(2,), dtype=Motions)
@@ -170,16 +172,20 @@ def tick_abreast(tables: Tables, settings: Settings, start: int, number: int, ta
             tables.landers[row] = lander
 
 
-@wp.kernel
-def advance_abreast(tables: Tables, settings: Settings, first: int, end: int):
-    """One decision for the landers from ``first`` to before ``end``, eight per thread: the way of a CPU."""
-    start = first + wp.tid() * WIDTH
-    number = wp.min(end - start, WIDTH)
-    taking_part = begin_decision(tables, settings, start, number)
-    for _ in range(settings.ticks):
-        tick_abreast(tables, settings, start, number, taking_part)
-    for lane in range(number):
-        if (taking_part >> lane) & 1 == 1:
-            row = start + lane
-            action = read_action(tables, settings, row)
-            end_decision(tables, settings, row, tables.landers[row], tables.worlds[row], action)
+def advance_abreast_of(tables_type: Any) -> wp.Kernel:
+    """The step for tables of a type: for the landers of a part of the batch, eight per thread, the way of a CPU."""
+
+    @wp.kernel(module="unique", module_options=OPTIONS)
+    def advance_abreast(tables: tables_type, settings: Settings, first: int, end: int):
+        start = first + wp.tid() * WIDTH
+        number = wp.min(end - start, WIDTH)
+        taking_part = begin_decision(tables, settings, start, number)
+        for _ in range(settings.ticks):
+            tick_abreast(tables, settings, start, number, taking_part)
+        for lane in range(number):
+            if (taking_part >> lane) & 1 == 1:
+                row = start + lane
+                action = read_action(tables, settings, row)
+                end_decision(tables, settings, row, tables.landers[row], tables.worlds[row], action)
+
+    return advance_abreast

@@ -1,12 +1,13 @@
 """Where a beam meets the ground: one beam from one vehicle, over smooth ground or rough."""
 
+from typing import Any
+
 import warp as wp
 
 from lunar_env.dynamics import MoonDrawn, altitude_of, thrust_axis, up_at
 from lunar_env.ground import GearDrawn
 from lunar_env.state import Motion, Surface
 from lunar_env.terrain import (
-    Maps,
     greatest_slope,
     ground_shape,
     height_below,
@@ -35,13 +36,12 @@ class Echo:
 
     range: float  # [m] along the beam from the footpads' level
     incidence: float  # cosine of the angle between beam and the ground's normal
-    closing: float  # [m/s] along the beam, positive when approaching
     met: bool  # False if the beam misses the ground
 
 
 @wp.func
 def smooth_distance(
-    origin: wp.vec3, beam: wp.vec3, sink: float, up: wp.vec3, height: float, radius: float, surface: Surface, maps: Maps
+    origin: wp.vec3, beam: wp.vec3, sink: float, up: wp.vec3, height: float, radius: float, surface: Surface, maps: Any
 ):
     """Distance [m] along a beam to smooth ground, and the ground's normal there (not of unit length).
 
@@ -66,7 +66,7 @@ def smooth_distance(
 
 @wp.func
 def next_step(
-    gap: float, closing: float, sink: float, across: float, site: wp.vec3, beam: wp.vec3, surface: Surface, maps: Maps
+    gap: float, closing: float, sink: float, across: float, site: wp.vec3, beam: wp.vec3, surface: Surface, maps: Any
 ) -> float:
     """How far [m] to go along a beam that has not met the ground yet, from ``gap`` [m] above the ground at a site.
 
@@ -90,7 +90,7 @@ def next_step(
 
 @wp.func
 def unsure_from(
-    distance: float, sink: float, across: float, site: wp.vec3, beam: wp.vec3, surface: Surface, maps: Maps
+    distance: float, sink: float, across: float, site: wp.vec3, beam: wp.vec3, surface: Surface, maps: Any
 ) -> float:
     """From what distance [m] on a beam may have met other ground before a site; that of the site itself if from none.
 
@@ -120,7 +120,7 @@ def rough_distance(
     farthest: float,
     radius: float,
     surface: Surface,
-    maps: Maps,
+    maps: Any,
 ):
     """Distance [m] along a beam to the first rough ground it meets, and the ground's normal there.
 
@@ -195,7 +195,7 @@ def beam_echo(
     height: float,
     moon: MoonDrawn,
     surface: Surface,
-    maps: Maps,
+    maps: Any,
     gear: GearDrawn,
     beam: wp.vec3,
     farthest: float,
@@ -214,13 +214,12 @@ def beam_echo(
         above = wp.max(height, 0.0)
         distance = float(0.0)
         normal = up
-        if rough(surface) and above > STANDING:
+        if rough(surface, maps) and above > STANDING:
             distance, normal = rough_distance(origin, beam, sink, up, above, farthest, moon.radius, surface, maps)
             echo.met = distance < farthest
-        elif not rough(surface):
+        elif not rough(surface, maps):
             distance, normal = smooth_distance(origin, beam, sink, up, above, moon.radius, surface, maps)
         echo.range = distance
         echo.incidence = wp.max(-wp.dot(beam, wp.normalize(normal)), 0.0)
-        echo.closing = wp.dot(motion.velocity, beam)
         echo.met = echo.met and distance >= 0.0
     return echo

@@ -11,20 +11,18 @@ import numpy as np
 import torch
 import warp as wp
 
-from lunar_env.abreast import advance_abreast
+from lunar_env.builds import WHOLE, Build, build_of
 from lunar_env.faults import NAMES, FaultsDrawn, magnitude_of
 from lunar_env.lanes import WIDTH
 from lunar_env.maps import load_maps
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import leaves
-from lunar_env.respawn import reset
 from lunar_env.scenario import Scenario, packed, possible_faults
 from lunar_env.sensors import Beam, RangeFinderDrawn
 from lunar_env.state import Lander, Reading, Record, Sample, State, Surface, columns, structs, words
-from lunar_env.step import advance
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
-from lunar_env.world import Tables, WorldDrawn
+from lunar_env.world import WorldDrawn
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -93,6 +91,7 @@ class Descent:
             self.device,
         )
         self._settings = self.scenario.settings(AUTORESET.index(autoreset))
+        self._build = build_of(self.scenario)
         self._allocate()
         self._launches = self._record(threads)
         self.reset(seed=seed)
@@ -114,9 +113,11 @@ class Descent:
 
         self._label_faults()
 
-        tables = Tables()
+        tables = self._build.tables()
         terrain = self.scenario.terrain
-        tables.maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
+        self._maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
+        if self._build is WHOLE:
+            tables.maps = self._maps
         tables.landers = structs(self.state.lander, Lander)
         tables.worlds = structs(self.state.drawn_once, WorldDrawn)
         tables.surfaces = structs(self.state.surface, Surface)
@@ -152,7 +153,7 @@ class Descent:
     def _record(self, threads: int | None) -> list[Any]:
         """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
         device = wp.device_from_torch(self.device)
-        load_kernels(device)
+        load_kernels(self._build, device)
         if threads is None:
             threads = min(torch.get_num_threads(), max(self.num_envs // MANY, 1))
         parts = 1 if device.is_cuda else max(min(threads, self.num_envs), 1)
@@ -160,10 +161,10 @@ class Descent:
         self._pool = ThreadPoolExecutor(parts - 1) if parts > 1 else None
         if device.is_cuda:
             inputs = [self._tables, self._settings]
-            return [wp.launch(advance, dim=self.num_envs, inputs=inputs, device=device, record_cmd=True)]
+            return [wp.launch(self._build.advance, dim=self.num_envs, inputs=inputs, device=device, record_cmd=True)]
         return [
             wp.launch(
-                advance_abreast,
+                self._build.advance_abreast,
                 dim=-(-(end - first) // WIDTH),
                 inputs=[self._tables, self._settings, first, end],
                 device=device,
@@ -234,7 +235,7 @@ class Descent:
         self._mask.copy_(mask_tensor)
         inputs = [self._tables, self._settings, wp.from_torch(self._mask)]
         device = wp.device_from_torch(self.device)
-        wp.launch(reset, dim=self.num_envs, inputs=inputs, device=device, stream=self._stream())
+        wp.launch(self._build.reset, dim=self.num_envs, inputs=inputs, device=device, stream=self._stream())
         return self.state.observation.clone()
 
     def snapshot(self) -> dict[str, torch.Tensor]:
@@ -256,7 +257,7 @@ class Descent:
             self._tables.landers,
             self._tables.worlds,
             self._tables.surfaces,
-            self._tables.maps,
+            self._maps,
             self._settings,
             structs(table, Truth),
         ]
@@ -346,12 +347,12 @@ def checked_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-_loaded: set[str] = set()
+_loaded: set[tuple[Build, str]] = set()
 
 
-def load_kernels(device: Any) -> None:
+def load_kernels(build: Build, device: Any) -> None:
     """Compile the kernels, or take them from Warp's cache; say so when it takes long."""
-    if device.alias in _loaded:
+    if (build, device.alias) in _loaded:
         return
     notice = threading.Timer(
         2.0,
@@ -362,8 +363,8 @@ def load_kernels(device: Any) -> None:
     notice.daemon = True
     notice.start()
     try:
-        for kernel in (advance if device.is_cuda else advance_abreast, reset):
-            wp.load_module(kernel.module.name, device=device)
+        for kernel in (build.advance if device.is_cuda else build.advance_abreast, build.reset):
+            kernel.module.load(device)
     finally:
         notice.cancel()
-    _loaded.add(device.alias)
+    _loaded.add((build, device.alias))

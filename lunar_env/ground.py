@@ -1,13 +1,14 @@
 """Where flight ends: height above the ground, and touchdown inside a substep instead of at its edge."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import warp as wp
 
 from lunar_env.dynamics import Forcing, altitude_of, substep, up_at
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
-from lunar_env.terrain import Maps, greatest_slope, height_below, rough, shape_below
+from lunar_env.terrain import greatest_slope, height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -24,7 +25,7 @@ GearDrawn = mirrored(Gear)
 
 
 @wp.func
-def height_above_ground(position: wp.vec3, radius: float, surface: Surface, maps: Maps, gear: GearDrawn) -> float:
+def height_above_ground(position: wp.vec3, radius: float, surface: Surface, maps: Any, gear: GearDrawn) -> float:
     """Height [m] of the footpads above the ground on the local vertical.
 
     Tilt is neglected: at the 10 degrees that still count as a landing one pad is 0.16 m lower.
@@ -33,7 +34,7 @@ def height_above_ground(position: wp.vec3, radius: float, surface: Surface, maps
 
 
 @wp.func
-def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, maps: Maps, gear: GearDrawn) -> bool:
+def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, maps: Any, gear: GearDrawn) -> bool:
     """False where no ground can be met within a duration [s], so that it need not be looked for.
 
     The vehicle moves at most d = |v| t + (g + T/m) t^2 / 2; the ground never exceeds the surface's top, nor rises by
@@ -46,14 +47,14 @@ def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surfac
     altitude = altitude_of(motion.position, forcing.radius) - gear.centre_height
     if altitude - far >= surface.top:
         return False
-    if not rough(surface):
+    if not rough(surface, maps):
         return True
     height = altitude - height_below(motion.position, forcing.radius, surface, maps)
     return height < far * (1.0 + greatest_slope(surface, maps))
 
 
 @wp.func
-def climb_rate(motion: Motion, radius: float, surface: Surface, maps: Maps) -> float:
+def climb_rate(motion: Motion, radius: float, surface: Surface, maps: Any) -> float:
     """Rate of change [m/s] of the height above the ground."""
     up = up_at(motion.position, radius)
     ground = shape_below(motion.position, radius, surface, maps)
@@ -90,7 +91,7 @@ def fly_to_ground(
     forcing: Forcing,
     duration: float,
     surface: Surface,
-    maps: Maps,
+    maps: Any,
     gear: GearDrawn,
 ):
     """The motion at the moment of touchdown, and the fraction of the substep flown until then."""

@@ -1,11 +1,12 @@
 """Which faults an episode has, and when each begins and ends."""
 
+from typing import Any
+
 import warp as wp
 
 from lunar_env.fault_effects import COUNT, RANGING_LOSS
 from lunar_env.faults import FOREVER
 from lunar_env.state import Belief, Episode
-from lunar_env.world import Tables
 
 wp.set_module_options({"enable_backward": False})
 
@@ -13,7 +14,7 @@ LASTING = wp.constant(FOREVER)  # [s] a fault that lasts so long has no end
 
 
 @wp.func
-def present_faults(tables: Tables, row: int) -> int:
+def present_faults(tables: Any, row: int) -> int:
     """One bit for each fault that was drawn; none of them has begun."""
     present = int(0)
     for code in range(COUNT):
@@ -30,7 +31,7 @@ def passed(ticks: int, duration: float, seconds: float) -> bool:
 
 
 @wp.func
-def struck(tables: Tables, row: int, episode: Episode, belief: Belief, up: wp.vec3, height: float, seconds: float):
+def struck(tables: Any, row: int, episode: Episode, belief: Belief, up: wp.vec3, height: float, seconds: float):
     """Begin and end the faults whose time has come. Returns the episode and the belief."""
     tick = episode.tick
     left = int(episode.pending)

@@ -85,6 +85,20 @@ def mirrored(part: Any, without: str = "") -> Any:
     return wp.struct(type(name, (), {"__annotations__": annotations, "__module__": part.__module__}))
 
 
+def ends(value: Number) -> tuple[float, float]:
+    """The least and the greatest that a number can be."""
+    return (value.low, value.high) if isinstance(value, Range) else (value, value)
+
+
+def twin(name: str, struct: Any, **others: Any) -> Any:
+    """A Warp struct with the fields of another, some of another type.
+
+    A type of its own: functions that take ``Any`` are compiled for it anew, with what they ask of it left out.
+    """
+    annotations = {**struct.cls.__annotations__, **others}
+    return wp.struct(type(name, (), {"__annotations__": annotations, "__module__": struct.cls.__module__}))
+
+
 @dataclass(frozen=True)
 class Leaf:
     """One number of the tree as the kernel draws it."""

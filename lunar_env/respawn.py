@@ -1,5 +1,7 @@
 """How an episode begins: draw its world, place the lander, and look."""
 
+from typing import Any
+
 import warp as wp
 
 from lunar_env import random
@@ -13,13 +15,13 @@ from lunar_env.onset import present_faults, struck
 from lunar_env.state import Episode, Lander, Motion, Reading
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain import surface_of
-from lunar_env.world import Settings, Tables, WorldDrawn
+from lunar_env.world import PlainTables, Settings, Tables, WorldDrawn, whole
 
 wp.set_module_options({"enable_backward": False})
 
 
 @wp.func
-def draw_world(tables: Tables, settings: Settings, row: int, key: wp.uint64):
+def draw_world(tables: Any, settings: Settings, row: int, key: wp.uint64):
     """Draw every number of the scenario for one episode; a fixed one has equal ends."""
     for j in range(settings.numbers):
         low = tables.lows[j]
@@ -73,9 +75,64 @@ def start_motion(world: WorldDrawn) -> Motion:
 
 
 @wp.func
-def look(
+def look_along(
+    target: wp.array2d(dtype=float),
+    tables: Any,
+    settings: Settings,
+    row: int,
+    column: int,
+    number: int,
+    lander: Lander,
+    height: float,
+) -> int:
+    """Write what the pilot sees of one beam. Returns the column after it."""
+    reading = tables.readings[row, number]
+    if settings.truth == 1:
+        cant = tables.finders[row, tables.beams[number].finder].cant
+        pointing = beam_direction(lander.motion.attitude, tables.beams[number].direction, cant)
+        reading = shown(reading, wp.dot(lander.motion.velocity, pointing), height, lander.episode.tick)
+    age = float(lander.episode.tick - reading.range_tick) * settings.seconds
+    doppler = int(0)
+    if whole(tables):
+        doppler = tables.beams[number].doppler
+    observe_beam(target, row, column, reading, age, doppler, settings.scales)
+    return column + 3 + doppler
+
+
+@wp.func
+def look_along_beams(
     target: wp.array2d(dtype=float),
     tables: Tables,
+    settings: Settings,
+    row: int,
+    column: int,
+    lander: Lander,
+    height: float,
+) -> int:
+    """The same for all beams of all range finders."""
+    start = int(column)
+    for number in range(settings.beams):
+        start = look_along(target, tables, settings, row, start, number, lander, height)
+    return start
+
+
+@wp.func
+def look_along_beams(  # noqa: D103, F811
+    target: wp.array2d(dtype=float),
+    tables: PlainTables,
+    settings: Settings,
+    row: int,
+    column: int,
+    lander: Lander,
+    height: float,
+) -> int:
+    return look_along(target, tables, settings, row, column, 0, lander, height)
+
+
+@wp.func
+def look(
+    target: wp.array2d(dtype=float),
+    tables: Any,
     settings: Settings,
     row: int,
     column: int,
@@ -85,17 +142,7 @@ def look(
     action: wp.vec4,
 ):
     """Write what the pilot sees now."""
-    start = int(column)
-    for number in range(settings.beams):
-        reading = tables.readings[row, number]
-        if settings.truth == 1:
-            cant = tables.finders[row, tables.beams[number].finder].cant
-            pointing = beam_direction(lander.motion.attitude, tables.beams[number].direction, cant)
-            reading = shown(reading, wp.dot(lander.motion.velocity, pointing), height, lander.episode.tick)
-        age = float(lander.episode.tick - reading.range_tick) * settings.seconds
-        doppler = tables.beams[number].doppler
-        observe_beam(target, row, start, reading, age, doppler, settings.scales)
-        start = start + 3 + doppler
+    start = look_along_beams(target, tables, settings, row, column, lander, height)
     observe(
         target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
         lander.belief, action, settings.action_size, world.moon, world.gear, settings.scales,
@@ -103,7 +150,7 @@ def look(
 
 
 @wp.func
-def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
+def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     """Begin the lander's next episode: draw its world, place it, and look."""
     key = random.episode_key(past.seed_low, past.seed_high, past.lander, past.episode)
     draw_world(tables, settings, row, key)
@@ -156,11 +203,15 @@ def respawn(tables: Tables, settings: Settings, row: int, past: Episode):
         look(tables.observation, tables, settings, row, k * width, lander, world, height, wp.vec4())
 
 
-@wp.kernel
-def reset(tables: Tables, settings: Settings, mask: wp.array(dtype=wp.uint8)):
-    """Begin the episode that each masked lander's counters name."""
-    row = wp.tid()
-    if mask[row] != wp.uint8(0):
-        tables.outcome[row] = FLYING
-        tables.reward[row] = 0.0
-        respawn(tables, settings, row, tables.landers[row].episode)
+def reset_of(tables_type: Any) -> wp.Kernel:
+    """For tables of a type: begin the episode that each masked lander's counters name."""
+
+    @wp.kernel(module="unique", module_options={"enable_backward": False})
+    def reset(tables: tables_type, settings: Settings, mask: wp.array(dtype=wp.uint8)):
+        row = wp.tid()
+        if mask[row] != wp.uint8(0):
+            tables.outcome[row] = FLYING
+            tables.reward[row] = 0.0
+            respawn(tables, settings, row, tables.landers[row].episode)
+
+    return reset

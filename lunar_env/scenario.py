@@ -18,7 +18,7 @@ from lunar_env.control import ACTION_NAMES, MODES
 from lunar_env.devices import find_device
 from lunar_env.faults import NAMES
 from lunar_env.observation import ObservationTable, Scales, observation_table
-from lunar_env.quantities import Leaf, Range, leaves, setting, validate, whole_ticks
+from lunar_env.quantities import Leaf, Range, ends, leaves, setting, validate, whole_ticks
 from lunar_env.sensors import GRAZING, Beam, RangeFinder, turned_by
 from lunar_env.state import words
 from lunar_env.world import Settings, World
@@ -52,9 +52,9 @@ class Scenario(World):
         for finder in self.sensors:
             self._check_finder(finder)
         for where, value in _delays(self).items():
-            for end in _ends(value):
+            for end in ends(value):
                 whole_ticks(where, end, self.tick)
-        lag = _ends(self.engine.lag)[0]
+        lag = ends(self.engine.lag)[0]
         if 0.0 < lag < 0.5 * self.tick / self.substeps:
             raise ValueError(
                 f"engine.lag = {lag:g} s is too short for substeps of {self.tick / self.substeps:g} s; "
@@ -69,7 +69,7 @@ class Scenario(World):
             raise ValueError(
                 f"{finder.name}.period must be at least one tick of {self.tick:g} s, got {finder.period:g} s"
             )
-        low, high = _ends(finder.cant)
+        low, high = ends(finder.cant)
         for cant in (low, high, min(max(0.0, low), high)):  # a wide cone is at its worst somewhere else
             away = np.arccos(np.clip(-turned_by(finder.directions(), cant)[:, 2], -1.0, 1.0))
             if away.max() > GRAZING:
@@ -103,9 +103,9 @@ class Scenario(World):
     @property
     def delay_slots(self) -> int:
         """Length of the delay line: samples of a beam that can be under way at once, and one to spare."""
-        late = max(_ends(_delays(self).get("faults.delayed_readings.delay", 0.0)))
+        late = max(ends(_delays(self).get("faults.delayed_readings.delay", 0.0)))
         return max(
-            math.ceil((finder.jitter + max(_ends(finder.delay)) + late) / finder.period) + 2 for finder in self.sensors
+            math.ceil((finder.jitter + max(ends(finder.delay)) + late) / finder.period) + 2 for finder in self.sensors
         )
 
     def observation_table(self) -> ObservationTable:
@@ -139,7 +139,7 @@ class Scenario(World):
         scales.altitude = self.ceiling
         scales.extent = self.extent
         scales.speed = self.top_speed
-        scales.propellant = max(max(_ends(self.start.propellant)), 1e-6)
+        scales.propellant = max(max(ends(self.start.propellant)), 1e-6)
         scales.time = self.time_limit
         return scales
 
@@ -164,7 +164,7 @@ def change(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
 
 def possible_faults(scenario: Scenario) -> tuple[str, ...]:
     """Names of the faults that an episode may have, in the order of their codes."""
-    return tuple(name for name in NAMES if max(_ends(getattr(scenario.faults, name).probability)) > 0.0)
+    return tuple(name for name in NAMES if max(ends(getattr(scenario.faults, name).probability)) > 0.0)
 
 
 def packed(scenario: Scenario) -> dict[str, np.ndarray]:
@@ -201,15 +201,11 @@ def _kind(leaf: Leaf) -> int:
     return 2 if leaf.probability else int(leaf.log)
 
 
-def _ends(value: float | Range) -> tuple[float, float]:
-    return (value.low, value.high) if isinstance(value, Range) else (value, value)
-
-
 def _delays(scenario: Scenario) -> dict[str, float | Range]:
     """The lags of the range finders; a fault counts only where it can occur."""
     delays = {f"{finder.name}.delay": finder.delay for finder in scenario.sensors}
     fault = scenario.faults.delayed_readings
-    if max(_ends(fault.probability)) > 0.0:
+    if max(ends(fault.probability)) > 0.0:
         delays["faults.delayed_readings.delay"] = fault.delay
     return delays
 

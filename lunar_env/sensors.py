@@ -14,6 +14,7 @@ or several, and each beam has a reading of its own; the beams of one instrument 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import warp as wp
@@ -37,7 +38,6 @@ from lunar_env.faults import FaultsDrawn
 from lunar_env.ground import GearDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
 from lunar_env.state import Motion, Reading, Sample, Surface
-from lunar_env.terrain import Maps
 
 wp.set_module_options({"enable_backward": False})
 
@@ -114,26 +114,35 @@ def turned_by(direction: np.ndarray, cant: float) -> np.ndarray:
 
 
 @wp.func
-def detection_probability(
-    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
+def chance_at_speed(
+    closing: float, finder: RangeFinderDrawn, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
 ) -> float:
-    """Chance of a return.
-
-    As published (link budget of a diffuse target): R_max = R_ref sqrt(albedo cos(i) / albedo_ref).
-    As programmed: logistic((R_max - r) / w) exp(-|v| / v0), so that the edge is soft and speed costs returns.
-    """
-    reach = finder.maximum_range * wp.sqrt(albedo * echo.incidence / finder.reference_albedo)
+    """Chance of a return at a closing speed [m/s] from ground that is near: exp(-|v| / v0)."""
     slowness = 1.0 / finder.closing_speed
     if acts(acting, DETECTION_LOSS):
-        reach = reach * (1.0 - faults[row].detection_loss.reach)
         slowness = slowness + faults[row].detection_loss.slowness
+    return wp.exp(-wp.abs(closing) * slowness)
+
+
+@wp.func
+def chance_at_range(
+    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
+) -> float:
+    """Chance of a return from a distance, apart from that of the speed.
+
+    As published (link budget of a diffuse target): R_max = R_ref sqrt(albedo cos(i) / albedo_ref).
+    As programmed: logistic((R_max - r) / w), so that the edge is soft.
+    """
+    reach = finder.maximum_range * wp.sqrt(albedo * echo.incidence / finder.reference_albedo)
+    if acts(acting, DETECTION_LOSS):
+        reach = reach * (1.0 - faults[row].detection_loss.reach)
     width = finder.detection_width * reach
     chance = 1.0
     if width > 0.0:
         chance = 1.0 / (1.0 + wp.exp(wp.clamp((echo.range - reach) / width, -50.0, 50.0)))
     elif echo.range > reach:
         chance = 0.0
-    return chance * wp.exp(-wp.abs(echo.closing) * slowness)
+    return chance
 
 
 @wp.func
@@ -144,7 +153,7 @@ def measure(
     motion: Motion,
     moon: MoonDrawn,
     surface: Surface,
-    maps: Maps,
+    maps: Any,
     albedo: float,
     gear: GearDrawn,
     finder: RangeFinderDrawn,
@@ -157,14 +166,16 @@ def measure(
     sample = Sample()
     sample.stamp = tick
     beam = beam_direction(motion.attitude, direction, finder.cant)
+    closing = wp.dot(motion.velocity, beam)
+    chance = chance_at_speed(closing, finder, faults, row, acting)
+    drawn = random.uniform(random.draw(key, tick, random.DETECTION))
+    gone = drawn >= chance
+    if acting & RANGING != 0 and not gone:
+        gone = lost(key, tick, height, faults, row, acting)
+    if gone:  # to its speed or a fault: nobody needs to know where the beam meets the ground
+        return sample
     echo = beam_echo(motion, height, moon, surface, maps, gear, beam, FARTHEST * finder.maximum_range)
-    chances = random.draw(key, tick, random.DETECTION)
-    chance = float(0.0)
-    if echo.met:
-        chance = detection_probability(echo, finder, albedo, faults, row, acting)
-    if random.uniform(chances) < chance and not (
-        acting & RANGING != 0 and lost(key, tick, height, faults, row, acting)
-    ):
+    if echo.met and drawn < chance * chance_at_range(echo, finder, albedo, faults, row, acting):
         spread = (finder.noise + finder.noise_growth * echo.range) * spread_factor(faults, row, acting)
         value = echo.range * finder.scale + finder.bias
         if spread > 0.0:
@@ -176,7 +187,7 @@ def measure(
         sample.range = value
         if value >= finder.minimum_range and value <= finder.maximum_range:
             sample.returned = 1.0
-            sample.speed = echo.closing
+            sample.speed = closing
             if finder.speed_noise > 0.0:
                 error = random.normal(random.draw(key, tick, random.SPEED_NOISE))
                 sample.speed = sample.speed + finder.speed_noise * error

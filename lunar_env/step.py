@@ -5,6 +5,8 @@ respawn. On a GPU one thread flies one lander through all physics ticks of a dec
 CPU one thread takes eight landers through the same stages and flies the eight side by side (abreast.py).
 """
 
+from typing import Any
+
 import warp as wp
 
 from lunar_env import random
@@ -40,34 +42,33 @@ from lunar_env.task import (
     potential,
     touchdown_reward,
 )
-from lunar_env.world import NEXT_STEP, SAME_STEP, Settings, Tables, WorldDrawn
+from lunar_env.world import NEXT_STEP, SAME_STEP, Settings, WorldDrawn, whole
 
 # Of the relaxed float rules only those that keep NaN, infinity, quotients and the order of sums: the compensated
 # sums of dynamics.py stay what they are. (Reciprocals in place of quotients double the altitude's rounding.)
 RELAXED = " -fno-signed-zeros -fapprox-func"
-wp.set_module_options({"enable_backward": False, "cpu_compiler_flags": (wp.config.cpu_compiler_flags or "") + RELAXED})
+OPTIONS = {"enable_backward": False, "cpu_compiler_flags": (wp.config.cpu_compiler_flags or "") + RELAXED}
+wp.set_module_options(OPTIONS)
 
 
 @wp.func
-def command(
-    tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4
-) -> Forcing:
+def command(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4) -> Forcing:
     """The action through steering and actuators: what acts on the lander during this tick."""
     acting = lander.episode.acting
     motion = lander.motion
-    if lander.belief.misled == 1:  # steering knows no better
+    if whole(tables) and lander.belief.misled == 1:  # steering knows no better
         motion.attitude = lander.belief.attitude_error * motion.attitude
         motion.rates = motion.rates + lander.belief.rate_error
-    if acting & ENGINE != 0:
+    if whole(tables) and acting & ENGINE != 0:
         world.attitude.rate_limit = rate_limit_left(world.attitude.rate_limit, tables.faults, row, acting)
     throttle, torque = steer(
         settings.mode, action, motion, lander.belief,
         world.moon, world.mass, world.engine, world.attitude, world.guidance,
     )  # fmt: skip
     forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
-    if acting & ENGINE != 0:
+    if whole(tables) and acting & ENGINE != 0:
         forcing = hindered(forcing, lander.motion, tables.faults, row, acting)
-    if lander.episode.contact_tick >= 0:
+    if whole(tables) and lander.episode.contact_tick >= 0:
         # Contact went unnoticed: the engine burns on as it was, then it is cut.
         held = lander.episode.tick - lander.episode.contact_tick
         noticed = passed(held, tables.faults[row].missed_touchdown.hold, settings.seconds)
@@ -76,7 +77,7 @@ def command(
 
 
 @wp.func
-def fly_tick(tables: Tables, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
+def fly_tick(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
     """Fly one tick in substeps, or until the ground. Returns the lander and whether it touched."""
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
@@ -106,7 +107,7 @@ def fly_tick(tables: Tables, row: int, lander: Lander, world: WorldDrawn, forcin
 
 
 @wp.func
-def read_action(tables: Tables, settings: Settings, row: int) -> wp.vec4:
+def read_action(tables: Any, settings: Settings, row: int) -> wp.vec4:
     """The action, clipped to [-1, 1]; a number that is not finite counts as 0."""
     action = wp.vec4()
     for j in range(settings.action_size):
@@ -117,7 +118,7 @@ def read_action(tables: Tables, settings: Settings, row: int) -> wp.vec4:
 
 
 @wp.func
-def acts_finitely(tables: Tables, settings: Settings, row: int) -> bool:
+def acts_finitely(tables: Any, settings: Settings, row: int) -> bool:
     """Whether every number of the action is finite."""
     finite = bool(True)
     for j in range(settings.action_size):
@@ -145,7 +146,7 @@ def earn(lander: Lander, world: WorldDrawn):
 
 
 @wp.func
-def rests(tables: Tables, settings: Settings, row: int) -> bool:
+def rests(tables: Any, settings: Settings, row: int) -> bool:
     """Whether the lander sits this step out, because its episode ended in an earlier one.
 
     NEXT_STEP begins its new episode now, DISABLED waits for reset.
@@ -162,7 +163,7 @@ def rests(tables: Tables, settings: Settings, row: int) -> bool:
 
 
 @wp.func
-def mislead(tables: Tables, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
+def mislead(tables: Any, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
     """The belief after what lying accelerometers and gyros made of the tick that was flown."""
     motion = lander.motion
     belief = lander.belief
@@ -181,7 +182,7 @@ def mislead(tables: Tables, row: int, lander: Lander, world: WorldDrawn, seconds
 
 
 @wp.func
-def goes_unnoticed(tables: Tables, row: int, episode: Episode, seconds: float) -> bool:
+def goes_unnoticed(tables: Any, row: int, episode: Episode, seconds: float) -> bool:
     """Missed touchdown: whether the engine burns on through this contact."""
     if not acts(episode.acting, MISSED_TOUCHDOWN) or tables.faults[row].missed_touchdown.hold <= 0.0:
         return False
@@ -197,14 +198,14 @@ def bounced(velocity: wp.vec3, up: wp.vec3, bounce: float) -> wp.vec3:
 
 
 @wp.func
-def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
+def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
     """What follows the flight of a tick: the height, the sensors and the outcome."""
     lander.episode.tick = lander.episode.tick + 1
     height = height_above_ground(
         lander.motion.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
     )
     lander.record.height = height
-    if lander.episode.acting & INERTIAL != 0 or lander.belief.misled == 1:
+    if whole(tables) and (lander.episode.acting & INERTIAL != 0 or lander.belief.misled == 1):
         lander.belief = mislead(tables, row, lander, world, settings.seconds)
     if lander.episode.pending != 0:
         up = up_at(lander.motion.position, world.moon.radius)
@@ -217,7 +218,7 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
             lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps, world.gear
         )
         outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
-        if outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
+        if whole(tables) and outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
             up = up_at(lander.motion.position, world.moon.radius)
             bounce = tables.faults[row].missed_touchdown.bounce
             lander.motion.velocity = bounced(lander.motion.velocity, up, bounce)
@@ -235,7 +236,7 @@ def end_tick(tables: Tables, settings: Settings, row: int, lander: Lander, world
 
 
 @wp.func
-def end_decision(tables: Tables, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4):
+def end_decision(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4):
     """What follows the ticks of a decision: the reward, the observation and, for a lander that is done, respawn."""
     lander.episode.decisions = lander.episode.decisions + 1
     lander, earned = earn(lander, world)
@@ -260,20 +261,24 @@ def end_decision(tables: Tables, settings: Settings, row: int, lander: Lander, w
             respawn(tables, settings, row, episode)
 
 
-@wp.kernel
-def advance(tables: Tables, settings: Settings):
-    """One decision for every lander, one per thread: the way of a GPU."""
-    row = wp.tid()
-    if rests(tables, settings, row):
-        return
-    lander = tables.landers[row]
-    world = tables.worlds[row]
-    action = read_action(tables, settings, row)
-    if not acts_finitely(tables, settings, row):
-        lander.episode.outcome = INVALID
-    for _ in range(settings.ticks):
-        if lander.episode.outcome == FLYING:
-            forcing = command(tables, settings, row, lander, world, action)
-            lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
-            lander = end_tick(tables, settings, row, lander, world, touched)
-    end_decision(tables, settings, row, lander, world, action)
+def advance_of(tables_type: Any) -> wp.Kernel:
+    """The step for tables of a type: one decision for every lander, one per thread, the way of a GPU."""
+
+    @wp.kernel(module="unique", module_options=OPTIONS)
+    def advance(tables: tables_type, settings: Settings):
+        row = wp.tid()
+        if rests(tables, settings, row):
+            return
+        lander = tables.landers[row]
+        world = tables.worlds[row]
+        action = read_action(tables, settings, row)
+        if not acts_finitely(tables, settings, row):
+            lander.episode.outcome = INVALID
+        for _ in range(settings.ticks):
+            if lander.episode.outcome == FLYING:
+                forcing = command(tables, settings, row, lander, world, action)
+                lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
+                lander = end_tick(tables, settings, row, lander, world, touched)
+        end_decision(tables, settings, row, lander, world, action)
+
+    return advance

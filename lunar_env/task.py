@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import warp as wp
 
@@ -9,7 +10,7 @@ from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
 from lunar_env.ground import GearDrawn, lateral_velocity
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Record, Surface
-from lunar_env.terrain import Maps, height_below, rough, shape_below
+from lunar_env.terrain import height_below, rough, shape_below
 
 wp.set_module_options({"enable_backward": False})
 
@@ -90,13 +91,13 @@ def tip_speed(slope: float, mass: float, inertia: float, gear: GearDrawn) -> flo
 
 
 @wp.func
-def slope_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps, gear: GearDrawn) -> float:
+def slope_below(position: wp.vec3, radius: float, surface: Surface, maps: Any, gear: GearDrawn) -> float:
     """Slope [rad] of the ground that the feet stand on: over rough ground, from the heights below them."""
     x = wp.vec3(gear.foot_distance, 0.0, 0.0)
     y = wp.vec3(0.0, gear.foot_distance, 0.0)
     rise_x = float(0.0)
     rise_y = float(0.0)
-    if rough(surface):
+    if rough(surface, maps):
         per_span = 0.5 / gear.foot_distance
         ahead, behind = (
             height_below(position + x, radius, surface, maps),
@@ -117,7 +118,7 @@ def slope_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps, 
 
 @wp.func
 def at_touchdown(
-    record: Record, motion: Motion, moon: MoonDrawn, surface: Surface, maps: Maps, gear: GearDrawn
+    record: Record, motion: Motion, moon: MoonDrawn, surface: Surface, maps: Any, gear: GearDrawn
 ) -> Record:
     """Speeds and angles at the moment the ground is met."""
     up = up_at(motion.position, moon.radius)

@@ -10,10 +10,11 @@ Its parts, each of which may be absent:
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import warp as wp
 
-from lunar_env.quantities import Number, mirrored, number, setting
+from lunar_env.quantities import Number, mirrored, number, setting, twin
 from lunar_env.state import Surface
 
 wp.set_module_options({"enable_backward": False})
@@ -70,8 +71,11 @@ class Maps:
     steepest: float  # a gradient that their sum never exceeds
 
 
+NoMaps = twin("NoMaps", Maps)  # given instead of ``Maps``, it leaves rough ground out of the compiled code
+
+
 @wp.func
-def surface_of(terrain: TerrainDrawn, maps: Maps) -> Surface:
+def surface_of(terrain: TerrainDrawn, maps: Any) -> Surface:
     """What every look at the ground needs, worked out once per episode."""
     rise = wp.tan(terrain.slope)
     surface = Surface()
@@ -106,7 +110,7 @@ def surface_of(terrain: TerrainDrawn, maps: Maps) -> Surface:
 
 
 @wp.func
-def greatest_slope(surface: Surface, maps: Maps) -> float:
+def greatest_slope(surface: Surface, maps: Any) -> float:
     """A gradient that the ground never exceeds."""
     step = 1.5 * wp.abs(surface.step_height) * surface.per_step
     return surface.roughness * maps.steepest + surface.steepest + step
@@ -141,7 +145,7 @@ def turned(x: float, y: float, surface: Surface) -> wp.vec2:
 
 
 @wp.func
-def on_coarse(at: wp.vec2, surface: Surface, maps: Maps) -> wp.vec2:
+def on_coarse(at: wp.vec2, surface: Surface, maps: Any) -> wp.vec2:
     """Coordinates on the coarse map in nodes."""
     u = (at[0] + surface.shift_x) * maps.per_coarse
     v = (at[1] + surface.shift_y) * maps.per_coarse
@@ -152,13 +156,13 @@ def on_coarse(at: wp.vec2, surface: Surface, maps: Maps) -> wp.vec2:
 
 
 @wp.func
-def on_fine(at: wp.vec2, surface: Surface, maps: Maps) -> wp.vec2:
+def on_fine(at: wp.vec2, surface: Surface, maps: Any) -> wp.vec2:
     """Coordinates on the fine map in nodes."""
     return wp.vec2(at[0] + surface.fine_shift_x, at[1] + surface.fine_shift_y) * maps.per_fine
 
 
 @wp.func
-def map_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
+def map_shape(x: float, y: float, surface: Surface, maps: Any) -> wp.vec3:
     """Height [m] of the map at (x, y) above the pad, and its gradient along x and y."""
     at = turned(x, y, surface)
     node = on_coarse(at, surface, maps)
@@ -190,7 +194,7 @@ def cone_at(cones: wp.array3d(dtype=float), way: int, u: float, v: float, period
 
 
 @wp.func
-def steepest_seen(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Maps) -> wp.vec2:
+def steepest_seen(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Any) -> wp.vec2:
     """The steepest slopes from the ground at (x, y) up to other ground in a direction: coarse and fine map's.
 
     The named step is left out. Nothing that way rises above a cone of their sum that stands on the point (cone step
@@ -212,7 +216,7 @@ def steepest_seen(x: float, y: float, along_x: float, along_y: float, surface: S
 
 
 @wp.func
-def through_cell(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Maps) -> float:
+def through_cell(x: float, y: float, along_x: float, along_y: float, surface: Surface, maps: Any) -> float:
     """How many times (along_x, along_y) lead from (x, y) to the end of the cell there; of smooth ground, a metre."""
     times = 1.0 / wp.max(wp.sqrt(along_x * along_x + along_y * along_y), 1.0e-6)
     if surface.roughness > 0.0:
@@ -247,19 +251,24 @@ def off_step(x: float, surface: Surface) -> float:
 
 
 @wp.func
-def rough(surface: Surface) -> bool:
+def rough(surface: Surface, maps: Maps) -> bool:
     """Whether there is more than the smooth ground: a map or a step."""
     return surface.roughness > 0.0 or surface.step_height != 0.0
 
 
 @wp.func
-def ground_height(x: float, y: float, surface: Surface, maps: Maps) -> float:
+def rough(surface: Surface, maps: NoMaps) -> bool:  # noqa: D103, F811
+    return False
+
+
+@wp.func
+def ground_height(x: float, y: float, surface: Surface, maps: Any) -> float:
     """Height [m] of the ground at site coordinates (x, y) [m].
 
     near (s_x x + s_y y) + (1 - near) A sin(k x + p_x) sin(k y + p_y), with near = 1 / (1 + r^2 / L^2); map and step
     come on top.
     """
-    if rough(surface):
+    if rough(surface, maps):
         return ground_shape(x, y, surface, maps)[0]
     near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
     plane = surface.rise_x * x + surface.rise_y * y
@@ -271,7 +280,7 @@ def ground_height(x: float, y: float, surface: Surface, maps: Maps) -> float:
 
 
 @wp.func
-def ground_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
+def ground_shape(x: float, y: float, surface: Surface, maps: Any) -> wp.vec3:
     """Height [m] of the ground at (x, y) and its gradient along x and y."""
     near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
     fade = -2.0 * near * near * surface.levelling  # d near / dx = fade x
@@ -291,7 +300,7 @@ def ground_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
         change * x + near * surface.rise_x + (1.0 - near) * rolling_x,
         change * y + near * surface.rise_y + (1.0 - near) * rolling_y,
     )
-    if rough(surface):
+    if rough(surface, maps):
         if surface.roughness > 0.0:
             shape = shape + map_shape(x, y, surface, maps)
         shape = shape + step_shape(x, surface)
@@ -299,14 +308,14 @@ def ground_shape(x: float, y: float, surface: Surface, maps: Maps) -> wp.vec3:
 
 
 @wp.func
-def height_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps) -> float:
+def height_below(position: wp.vec3, radius: float, surface: Surface, maps: Any) -> float:
     """Height [m] of the ground on the local vertical of a position."""
     onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
     return ground_height(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)
 
 
 @wp.func
-def shape_below(position: wp.vec3, radius: float, surface: Surface, maps: Maps) -> wp.vec3:
+def shape_below(position: wp.vec3, radius: float, surface: Surface, maps: Any) -> wp.vec3:
     """Height [m] and gradient of the ground on the local vertical of a position."""
     onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
     return ground_shape(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)

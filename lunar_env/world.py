@@ -11,11 +11,11 @@ from lunar_env.faults import Faults, FaultsDrawn
 from lunar_env.ground import Gear
 from lunar_env.navigation import Navigation
 from lunar_env.observation import Scales
-from lunar_env.quantities import Number, mirrored, number, parts
+from lunar_env.quantities import Number, mirrored, number, parts, twin
 from lunar_env.sensors import Beam, RangeFinder, RangeFinderDrawn
 from lunar_env.state import Lander, Reading, Record, Sample, Surface
 from lunar_env.task import Limits, Reward
-from lunar_env.terrain import Maps, Terrain
+from lunar_env.terrain import Maps, NoMaps, Terrain
 
 wp.set_module_options({"enable_backward": False})
 
@@ -118,3 +118,17 @@ class Tables:
     reward: wp.array(dtype=float)
     outcome: wp.array(dtype=int)
     ended: wp.array(dtype=Record)
+
+
+PlainTables = twin("PlainTables", Tables, maps=NoMaps)  # of a plain descent, see builds.py
+
+
+@wp.func
+def whole(tables: Tables) -> bool:
+    """Whether this build has all parts. What a plain one lacks is then left out of the compiled code."""
+    return True
+
+
+@wp.func
+def whole(tables: PlainTables) -> bool:  # noqa: D103, F811
+    return False

@@ -11,14 +11,13 @@ from lunar_env.descent import AUTORESET
 from lunar_env.lanes import Lanes, Quaternions, Vectors, add, div, length, mul, neg, root, sub, turning  # noqa: F401
 from lunar_env.quantities import Range
 from lunar_env.state import columns
-from lunar_env.step import advance
 
 LANDERS, STEPS = 37, 150  # not a multiple of eight; enough for touchdowns, dry tanks and new episodes
 
 
 def advance_one_by_one(descent: Descent) -> None:
     """The GPU's kernel, on this device."""
-    wp.launch(advance, dim=descent.num_envs, inputs=[descent._tables, descent._settings], device="cpu")
+    wp.launch(descent._build.advance, dim=descent.num_envs, inputs=[descent._tables, descent._settings], device="cpu")
 
 
 @pytest.mark.parametrize("autoreset", AUTORESET)

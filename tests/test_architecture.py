@@ -47,6 +47,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "orbit_autopilot",
     "flights",
     "missions",
+    "builds",
     "descent",
     "replays",
     "catalogue",

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from lunar_env import Descent, Range, Scenario, differentiable, load_scenario
-from lunar_env.abreast import advance_abreast
+from lunar_env.builds import PLAIN, WHOLE
 from lunar_env.differentiable import Flight, rollout
-from lunar_env.step import advance
 
 LANDERS, STEPS = 5, 12
 MASS = 400.0  # [kg] with propellant
@@ -205,9 +204,10 @@ def test_inputs_of_float64_get_their_gradients_in_float64() -> None:
 
 
 def test_the_forward_path_stays_without_adjoint_code() -> None:
-    for kernel in (advance, advance_abreast):
-        assert kernel.module is not differentiable.fly.module
-        assert not kernel.module.options["enable_backward"]
+    for build in (PLAIN, WHOLE):
+        for kernel in (build.advance, build.advance_abreast, build.reset):
+            assert kernel.module is not differentiable.fly.module
+            assert not kernel.module.options["enable_backward"]
     assert differentiable.fly.module.options["enable_backward"]
 
 

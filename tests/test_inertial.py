@@ -261,7 +261,8 @@ def test_the_walk_of_the_gyros_does_not_show_in_the_rates() -> None:
 @pytest.mark.parametrize("tilt", [0.0, -0.6])
 @pytest.mark.parametrize("angle", [0.01, 0.3])
 def test_a_turned_belief_puts_the_sine_of_its_angle_of_the_thrust_into_the_velocity(angle: float, tilt: float) -> None:
-    descent = rig(start__tilt=tilt)
+    never = {"faults__gyro_saturation__probability": 1.0, "faults__gyro_saturation__onset": 1e5}
+    descent = rig(start__tilt=tilt, **never)  # so that a belief may be misled
     turn = Rotation.from_rotvec([0.0, angle, 0.0])
     descent.state["belief.attitude_error"].copy_(torch.tensor(turn.as_quat()[None]))
     descent.state["belief.misled"].fill_(1)
