@@ -364,7 +364,7 @@ def load_kernels(build: Build, device: Any) -> None:
     notice.start()
     try:
         for kernel in (build.advance if device.is_cuda else build.advance_abreast, build.reset):
-            kernel.module.load(device)
+            wp.load_module(kernel.module, device=device)
     finally:
         notice.cancel()
     _loaded.add((build, device.alias))
