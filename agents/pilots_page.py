@@ -126,6 +126,8 @@ def pinpoint(group: Sequence[Mapping[str, Any]], chosen: argparse.Namespace) -> 
     ]
     with np.load(chosen.source.with_name("episodes.npz")) as kept:
         for key in [f"{name}/{row['pilot']}" for row in flown]:
+            if f"{key}/outcome" not in kept:
+                raise ValueError(f"episodes.npz beside {chosen.source} has no {key}: is it of another evaluation?")
             landed = kept[f"{key}/outcome"][:count] == Outcome.LANDED
             label = f"`{key.partition('/')[2]}`, the {landed.sum()} that landed"
             rows.append((label, mean_and_deviation(kept[f"{key}/propellant_used"][:count][landed])))
