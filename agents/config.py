@@ -4,7 +4,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class Strict(BaseModel):
@@ -26,12 +27,30 @@ class Ppo(Strict):
     entropy: float = Field(0.0, ge=0.0)
 
 
+class OffPolicy(Strict):
+    """Soft actor-critic and its kin, in the names of Stable-Baselines3."""
+
+    buffer: int = Field(300_000, ge=1, description="transitions that are kept to learn from")
+    batch_size: int = Field(512, ge=2)
+    learning_rate: float = Field(1e-3, gt=0.0)
+    discount: float = Field(0.998, gt=0.0, le=1.0)
+    blending: float = Field(0.005, gt=0.0, le=1.0, description="of the critic into its slow twin, at each update")
+    steps: int = Field(1, ge=1, description="decisions of every lander between two rounds of updates")
+    updates: int = Field(8, ge=1, description="in each round")
+    start: int = Field(10_000, ge=0, description="decisions of all landers together before the first update")
+
+
 class Network(Strict):
     """The policy and, of the same size, the value function."""
 
     hidden: tuple[int, ...] = (64, 64)
     deviation: tuple[float, ...] = Field((0.5,), description="initial standard deviation, per action or for all")
     bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
+    memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
+    memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
+    critic: Literal["same", "privileged"] = Field(
+        "same", description="what the value function sees: what the pilot sees, or the truth and the faults as well"
+    )
 
 
 class Evaluation(Strict):
@@ -51,15 +70,30 @@ class Experiment(Strict):
     scenario: str
     changes: dict[str, Any] = Field({}, description="to the scenario, in training and evaluation")
     practice: dict[str, Any] = Field({}, description="changes to the scenario in training only")
-    algorithm: Literal["sb3.ppo"] = "sb3.ppo"
+    algorithm: Literal["sb3.ppo", "sb3.sac", "sb3contrib.tqc", "sb3contrib.recurrent_ppo", "rsl_rl.ppo"] = "sb3.ppo"
+    device: str = Field("cpu", description="of rsl_rl.ppo: physics, rollouts and learning; the others learn on the CPU")
     seed: int = Field(0, ge=0, lt=1_000_000)
     num_envs: int = Field(1024, ge=1)
     total_steps: int = Field(8_000_000, ge=1, description="decisions of all landers together")
     checkpoint_every: float = Field(60.0, gt=0.0, description="seconds between checkpoints")
     threads: int = Field(0, ge=0, description="of torch; 0 for one per core")
     ppo: Ppo = Ppo()
+    off_policy: OffPolicy = OffPolicy()
     network: Network = Network()
     evaluation: Evaluation = Evaluation()
+
+    @model_validator(mode="after")
+    def _fits_the_algorithm(self) -> "Experiment":
+        """Refuse numbers that the algorithm would ignore."""
+        memories = {"sb3contrib.recurrent_ppo": ("lstm",), "rsl_rl.ppo": ("none", "gru", "lstm")}
+        allowed = memories.get(self.algorithm, ("none",))
+        if self.network.memory not in allowed:
+            raise ValueError(f"network.memory of {self.algorithm} must be {' or '.join(allowed)}")
+        if self.network.critic == "privileged" and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
+        if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
+        return self
 
 
 class ConfigError(ValueError):
@@ -116,3 +150,10 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise ConfigError(f"override {override!r}: {table!r} is a value, not a table")
     tree[last] = value
+
+
+def per_action(where: str, values: tuple[float, ...], actions: int) -> torch.Tensor:
+    """One number for each action; a single one serves all."""
+    if len(values) not in (1, actions):
+        raise ValueError(f"{where} needs 1 or {actions} numbers, got {len(values)}")
+    return torch.tensor(values * (actions // len(values)))

@@ -15,7 +15,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import nn
 from tqdm import tqdm
 
-from agents.config import Experiment
+from agents.config import Experiment, per_action
 from agents.features import Features
 from agents.policy import PolicyNetwork, save_policy
 from agents.run_folder import RunFolderError, write_atomic
@@ -190,13 +190,6 @@ def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv)
         policy.log_std.copy_(torch.log(per_action("network.deviation", network.deviation, actions)))
         policy.action_net.bias.copy_(per_action("network.bias", network.bias, actions))
     return model
-
-
-def per_action(where: str, values: tuple[float, ...], actions: int) -> torch.Tensor:
-    """One number for each action; a single one serves all."""
-    if len(values) not in (1, actions):
-        raise ValueError(f"{where} needs 1 or {actions} numbers, got {len(values)}")
-    return torch.tensor(values * (actions // len(values)))
 
 
 def extract_policy(model: PPO) -> PolicyNetwork:

@@ -17,6 +17,7 @@ from lunar_env import Scenario
 
 FORMAT = "lunar_env.policy/1"
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
+CELLS: dict[str, Any] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall not fill the memory
 
 
@@ -25,19 +26,42 @@ class PolicyFileError(ValueError):
 
 
 class PolicyNetwork(nn.Module):
-    """Features to mean action: tanh layers, no randomness."""
+    """Features to mean action: a recurrent cell if it has a memory, then tanh layers. No randomness.
 
-    def __init__(self, feature_size: int, hidden: tuple[int, ...], action_size: int) -> None:
+    Args:
+        feature_size: numbers in.
+        hidden: sizes of the tanh layers.
+        action_size: numbers out.
+        memory: "none", "gru" or "lstm": what stands before the layers.
+        memory_size: numbers that it gives to the layers.
+    """
+
+    def __init__(
+        self, feature_size: int, hidden: tuple[int, ...], action_size: int, memory: str = "none", memory_size: int = 0
+    ) -> None:
         super().__init__()
-        sizes = (feature_size, *hidden)
+        self.memory, self.memory_size = memory, memory_size
+        sizes = (memory_size or feature_size, *hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
             layers += [nn.Linear(inputs, outputs), nn.Tanh()]
         self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], action_size))
+        if memory != "none":
+            self.cell = CELLS[memory](feature_size, memory_size)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """(N, feature_size) to (N, action_size), not yet clipped to [-1, 1]."""
-        return self.layers(features)
+    @property
+    def state_size(self) -> int:
+        """Numbers that it remembers of each lander; a long short-term memory has two for each that it shows."""
+        return {"none": 0, "gru": 1, "lstm": 2}[self.memory] * self.memory_size
+
+    def forward(self, features: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, feature_size) and (N, state_size) to the action (N, action_size), not yet clipped, and the new state."""
+        if self.memory == "gru":
+            state = features = self.cell(features, state)
+        elif self.memory == "lstm":
+            shown, kept = self.cell(features, state.chunk(2, dim=-1))
+            features, state = shown, torch.cat([shown, kept], dim=-1)
+        return self.layers(features), state
 
 
 class LearnedPilot:
@@ -49,14 +73,21 @@ class LearnedPilot:
         require_control(name, scenario, control)
         self.features = Features(scenario.observation_table()).to(device)
         self.network = network.to(device)
+        self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
 
     def reset(self, mask: torch.Tensor) -> None:
-        """Nothing to forget: its memory is the history in the observation."""
+        """Forget what was remembered of the masked landers."""
+        if self.state is None or len(self.state) != len(mask):
+            self.state = torch.zeros(len(mask), self.network.state_size, device=mask.device)
+        self.state = torch.where(mask[:, None], 0.0, self.state)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def act(self, observation: torch.Tensor) -> torch.Tensor:
         """The mean action (N, action_size), clipped to [-1, 1]."""
-        return self.network(self.features(observation)).clamp(-1.0, 1.0)
+        if self.state is None:
+            self.reset(torch.ones(len(observation), dtype=torch.bool, device=observation.device))
+        action, self.state = self.network(self.features(observation), self.state)
+        return action.clamp(-1.0, 1.0)
 
 
 def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: dict[str, Any]) -> None:
@@ -68,6 +99,7 @@ def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: 
         "control": scenario.control,
         "history": scenario.history,
         "hidden": hidden,
+        "memory": {"kind": network.memory, "size": network.memory_size},
         "scenario": scenario.name,
         **told,
     }
@@ -93,6 +125,12 @@ def read_card(folder: Path) -> dict[str, Any]:
     sizes = [card["history"], *card["hidden"]]
     if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
         raise PolicyFileError(f"{path}: history and hidden are whole numbers from 1 to {LARGEST}, got {sizes}")
+    memory = card.setdefault("memory", {"kind": "none", "size": 0})  # cards from before there was one lack it
+    if not isinstance(memory, dict) or memory.get("kind") not in ("none", *CELLS):
+        raise PolicyFileError(f"{path}: memory.kind must be one of none, {', '.join(CELLS)}, got {memory!r}")
+    least = 0 if memory["kind"] == "none" else 1
+    if type(memory.get("size")) is not int or not least <= memory["size"] <= least * LARGEST:
+        raise PolicyFileError(f"{path}: memory.size must be {least} to {least * LARGEST}, got {memory.get('size')!r}")
     if card["format"] != FORMAT:
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
     return card
@@ -110,7 +148,10 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
         raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
     require_control(folder.name, scenario, card["control"])
     features = Features(scenario.observation_table())
-    network = PolicyNetwork(features.size, tuple(card["hidden"]), len(scenario.action_names))
+    memory = card["memory"]
+    network = PolicyNetwork(
+        features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"]
+    )
     for name, expected in network.state_dict().items():
         found = weights.get(name)
         if found is None or found.shape != expected.shape or found.dtype != expected.dtype:

@@ -3,12 +3,14 @@
 Ends by flying the trained pilot and the classical ones on descents that training never met.
 """
 
+import importlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -57,9 +59,7 @@ def run(arguments: Arguments) -> None:
         f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}"
     )
 
-    from agents.learn_sb3 import learn  # imports SB3: not before it is needed
-
-    told = learn(wanted, practice, scenario, folder, resume=arguments.resume is not None)
+    told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume=arguments.resume is not None)
     story["training"] = told
     write_json(folder / "run.json", story)
     write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
@@ -77,6 +77,12 @@ def run(arguments: Arguments) -> None:
     began = time.perf_counter()
     evaluate(campaign_of(wanted, folder, (*wanted.evaluation.pilots, str(folder)), facts))
     print(f"evaluated in {time.perf_counter() - began:.0f} s")
+
+
+def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
+    """What trains with an algorithm. The libraries are imported when they are needed, and not before."""
+    family = "learn_rsl_rl" if algorithm.startswith("rsl_rl.") else "learn_sb3"
+    return importlib.import_module(f"agents.{family}").learn
 
 
 def open_run(arguments: Arguments) -> tuple[Experiment, Path]:

@@ -307,7 +307,8 @@ def test_what_flies_is_what_was_trained():
     expected, _ = model.predict(seen, deterministic=True)
     network = learn_sb3.extract_policy(model)
     with torch.no_grad():
-        actions = network(Features(scenario.observation_table())(torch.from_numpy(seen))).clamp(-1.0, 1.0)
+        features = Features(scenario.observation_table())(torch.from_numpy(seen))
+        actions = network(features, torch.zeros(len(seen), 0))[0].clamp(-1.0, 1.0)
     assert (expected.std(axis=0) > 0.02).all(), "it does the same all the time"
     # The same layers in the same order in float32; a sum may still be taken in another order.
     np.testing.assert_allclose(actions.numpy(), expected, rtol=0.0, atol=1e-6)

@@ -1,0 +1,157 @@
+"""rsl-rl's dialect: its PPO, networks and storage on ``Descent``. All contact with that library is in this file.
+
+It is used as it is, but for one thing: when the clock cuts an episode off, rsl-rl adds gamma V(s_t), the value *before*
+the last step, to the reward. What the return lacks is gamma V(s_T) of the observation with which the episode ended
+(Pardo et al. 2018, "Time limits in reinforcement learning"). ``ExactTimeoutPPO`` adds that.
+"""
+
+import time
+from typing import Any
+
+import torch
+from rsl_rl.algorithms import PPO
+from rsl_rl.models import MLPModel, RNNModel
+from rsl_rl.storage import RolloutStorage
+from tensordict import TensorDict
+from torch import nn
+
+from agents.config import Experiment, per_action
+from agents.features import Features
+from agents.policy import PolicyNetwork
+from lunar_env import Descent, Scenario
+from lunar_env.descent import Transition
+
+GROUPS = {"actor": ["seen"], "critic": ["seen"]}
+PRIVILEGED = {"actor": ["seen"], "critic": ["seen", "truth"]}
+
+
+class ExactTimeoutPPO(PPO):
+    """PPO whose returns are right when the clock cuts an episode off."""
+
+    def process_env_step(
+        self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]
+    ) -> None:
+        """Record one step.
+
+        Args:
+            obs: what is seen next, of the new episode where one ended.
+            rewards: (N,)
+            dones: (N,) bool, or 0 and 1.
+            extras: ``time_outs`` (N,) bool, and ``final_obs``: what was seen last of the episodes that ended, or None
+                if no episode was cut off.
+        """
+        final = extras["final_obs"]
+        if final is not None:
+            memory = self.critic.get_hidden_state()
+            worth = self.critic(final).detach().squeeze(-1)
+            self.critic.reset(hidden_state=memory)  # looking at the end is no step of its memory
+            rewards = rewards + self.gamma * worth * extras["time_outs"]
+        super().process_env_step(obs, rewards, dones, {})
+
+
+class Descents:
+    """A batch of landers in rsl-rl's dialect."""
+
+    def __init__(self, experiment: Experiment, practice: Scenario, device: torch.device, rank: int) -> None:
+        # "disabled", so that an episode that ended can still be looked at: its last truth is what a privileged critic
+        # needs at a timeout. ``step`` begins the next one at once.
+        self.descent = Descent(practice, experiment.num_envs, device, experiment.seed, autoreset="disabled")
+        self.descent.reset(seed=experiment.seed, first_lander=rank * experiment.num_envs)
+        self.features = Features(practice.observation_table()).to(device)
+        self.privileged = experiment.network.critic == "privileged"
+        self.seconds = 0.0  # spent in the physics
+
+    def observe(self) -> TensorDict:
+        """What is seen now: features for the pilot and, for a privileged critic, the truth and the faults."""
+        groups = {"seen": self.features(self.descent.state.observation)}
+        if self.privileged:
+            groups["truth"] = self.descent.privileged()
+        return TensorDict(groups, batch_size=[self.descent.num_envs], device=self.descent.device)
+
+    def step(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict | None]:
+        """Fly one decision: what is seen next, the transition, and what the episodes that ended saw last.
+
+        On a CPU the last is None unless the clock cut one off; a GPU is not made to wait for that answer.
+        """
+        began = time.perf_counter()
+        transition = self.descent.step(action)
+        self.seconds += time.perf_counter() - began
+        waits = self.descent.device.type == "cpu"
+        final = None if waits and not bool(transition.truncated.any()) else self.observe()
+        if not waits or bool(transition.done.any()):
+            self.descent.reset(mask=transition.done)
+        return self.observe(), transition, final
+
+
+def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int = 0) -> ExactTimeoutPPO:
+    """The learner, with the initial policy that the experiment describes."""
+    ppo, network = experiment.ppo, experiment.network
+    seen, actions = descents.observe(), descents.descent.action_size
+    groups = PRIVILEGED if descents.privileged else GROUPS
+    common: dict[str, Any] = {"hidden_dims": list(network.hidden), "activation": "tanh"}
+    noise = {"class_name": "GaussianDistribution", "std_type": "log"}
+    actor: Any
+    if network.memory == "none":
+        actor = MLPModel(seen, groups, "actor", actions, distribution_cfg=noise, **common)
+    else:
+        memory = {"rnn_type": network.memory, "rnn_hidden_dim": network.memory_size}
+        actor = RNNModel(seen, groups, "actor", actions, distribution_cfg=noise, **memory, **common)
+    critic: Any
+    if network.memory == "none" or descents.privileged:  # who sees the truth need not remember
+        critic = MLPModel(seen, groups, "critic", 1, **common)
+    else:
+        critic = RNNModel(seen, groups, "critic", 1, **memory, **common)
+    begin(actor, critic, experiment)
+    storage = RolloutStorage("rl", experiment.num_envs, ppo.steps, seen, [actions], str(descents.descent.device))
+    group = {"global_rank": rank, "world_size": ranks} if ranks > 1 else None
+    return ExactTimeoutPPO(
+        actor,
+        critic,
+        storage,
+        num_learning_epochs=ppo.epochs,
+        num_mini_batches=max(ppo.steps * experiment.num_envs // ppo.batch_size, 1),
+        clip_param=ppo.clip,
+        gamma=ppo.discount,
+        lam=ppo.gae_lambda,
+        value_loss_coef=0.5,
+        entropy_coef=ppo.entropy,
+        learning_rate=ppo.learning_rate,
+        max_grad_norm=0.5,
+        use_clipped_value_loss=False,
+        schedule="fixed",
+        normalize_advantage_per_mini_batch=True,
+        device=str(descents.descent.device),
+        multi_gpu_cfg=group,
+    )
+
+
+@torch.no_grad()
+def begin(actor: Any, critic: Any, experiment: Experiment) -> None:
+    """The first weights, as Stable-Baselines3 has them: orthogonal, and small for the action."""
+    actions = actor.distribution.output_dim
+    for model, gain in ((actor, 0.01), (critic, 1.0)):
+        layers = [layer for layer in model.mlp if isinstance(layer, nn.Linear)]
+        for layer in layers:
+            nn.init.orthogonal_(layer.weight, gain if layer is layers[-1] else 2.0**0.5)
+            layer.bias.zero_()
+    network = experiment.network
+    actor.mlp[-1].bias.copy_(per_action("network.bias", network.bias, actions))
+    actor.distribution.log_std_param.copy_(per_action("network.deviation", network.deviation, actions).log())
+
+
+@torch.no_grad()
+def extract_policy(actor: Any) -> PolicyNetwork:
+    """The network that flies, without the noise that explores."""
+    layers = [layer for layer in actor.mlp if isinstance(layer, nn.Linear)]
+    hidden, actions = tuple(layer.out_features for layer in layers[:-1]), layers[-1].out_features
+    memory, size = "none", 0
+    if actor.is_recurrent:
+        recurrent = actor.rnn.rnn
+        memory, size = ("lstm" if isinstance(recurrent, nn.LSTM) else "gru"), recurrent.hidden_size
+    network = PolicyNetwork(actor.obs_dim, hidden, actions, memory, size)
+    targets = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+    for target, source in zip(targets, layers, strict=True):
+        target.load_state_dict(source.state_dict())
+    if memory != "none":  # a cell is one layer of the sequence that was trained
+        network.cell.load_state_dict({n.removesuffix("_l0"): w for n, w in recurrent.state_dict().items()})
+    return network
