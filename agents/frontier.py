@@ -183,7 +183,7 @@ def first_sights(flights: Flights, frontier: Frontier) -> dict[str, Any]:
     """
     altitude, rate = (flights.record["first_valid_" + name] for name in ("altitude", "descent_rate"))
     seen = altitude >= 0.0
-    landed, beyond = flights.outcome == Outcome.LANDED, seen & (rate > frontier.at(altitude))
+    landed, beyond = flights.outcome == Outcome.LANDED, seen & (rate > frontier.at(np.maximum(altitude, 0.0)))
     return {
         "all": share(landed),
         "beyond": share(landed[beyond]),

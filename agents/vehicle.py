@@ -13,6 +13,7 @@ class Vehicle:
 
     maximum_thrust: float  # [N]
     minimum_throttle: float  # [-] lowest stable one; below half of it the engine is off
+    lag: float  # [s] of the throttle
     exhaust_speed: float  # [m/s]
     dry_mass: float  # [kg]
     gravity: float  # [m/s^2] at the surface
@@ -24,6 +25,7 @@ class Vehicle:
         return cls(
             maximum_thrust=middle(scenario.engine.maximum_thrust),
             minimum_throttle=middle(scenario.engine.minimum_throttle),
+            lag=middle(scenario.engine.lag),
             exhaust_speed=middle(scenario.engine.specific_impulse) * STANDARD_GRAVITY,
             dry_mass=middle(scenario.mass.dry),
             gravity=middle(scenario.moon.surface_gravity),

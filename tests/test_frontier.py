@@ -116,6 +116,12 @@ def test_waiting_for_the_ground_costs_what_falls_in_that_time(frontier: Frontier
     assert fallen.descent_rate[0] == pytest.approx(frontier.at(fallen.height)[0], rel=2e-3)
 
 
+def test_with_too_little_propellant_to_hover_waiting_for_the_ground_gains_nothing() -> None:
+    poor = frontier_of(load_scenario(VARIANT, **{"start.propellant": 8.0}), 5_000.0, points=9)
+    assert (poor.physics == 0.0).any(), "the tanks are no limit here"
+    assert (poor.sighted <= poor.physics).all()
+
+
 def test_lateral_speed_costs_propellant_but_hardly_any_rate_of_descent() -> None:
     # With the fall stopped just above the ground, the rest can be lost there.
     still, moving = (frontier_of(VARIANT, 2_000.0, speed, points=3).physics for speed in (0.0, 40.0))

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("cvxpy")
 
-from agents.guidance.convex import Problem, Vehicle, program
+from agents.guidance.convex import Problem, Vehicle
 from agents.guidance.optimum import least_propellant
 from agents.guidance.receding_horizon import plan
 from agents.pilots import as_shown_to, make_pilot
@@ -25,12 +25,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def fresh_programs():
-    """A program keeps the scaling of what it solved before; no test is to depend on the one before it."""
-    program.cache_clear()
 
 
 def landing(height, descent_rate, lateral_speed, mass, pad_at=None):

@@ -111,3 +111,44 @@ def test_zem_zev_comes_down_near_the_pad():
     assert (ended.outcome == int(Outcome.LANDED)).all()
     # Seen: 17.5 m. It leaves its law 3 s before its arrival, with the lateral speed that the law has then.
     assert ended.ended["distance"].max() <= 25.0
+
+
+@pytest.mark.parametrize("mission", ["chang_e_3", "apollo_11", "luna_25_planned", "chang_e_5"])
+def test_a_gravity_turn_does_not_begin_at_orbital_speed(mission):
+    """Where orbital speed carries the weight, the turn's equations for a flat Moon would stop from anywhere."""
+    scenario = as_shown_to("gravity_turn", mission)
+    descent = Descent(scenario, LANDERS, seed=SEED, autoreset="disabled")
+    pilot = make_pilot("gravity_turn", scenario, LANDERS)
+    pilot.act(descent.reset(seed=SEED))
+    assert not pilot.braked.any()
+
+
+def test_a_cascade_on_a_vehicle_too_heavy_for_its_engine_still_flies_to_its_target():
+    scenario = as_shown_to("pid", "beresheet_planned")
+    descent = Descent(scenario, LANDERS, seed=SEED, autoreset="disabled")
+    pilot = make_pilot("pid", scenario, LANDERS)
+    assert pilot.vehicle.maximum_thrust < pilot.vehicle.gravity * float(
+        pilot.vehicle.dry_mass + descent.state["motion.propellant"].max()
+    )
+    assert torch.isfinite(pilot.act(descent.reset(seed=SEED))).all()
+    assert (pilot.cascade.stoppable(torch.full((LANDERS, 3), 100.0)) > 0.0).all()
+
+
+@EACH
+def test_a_vehicle_upside_down_at_height_zero_leaves_the_navigator_finite(name):
+    """Its beams miss the ground, so no range can be expected: what is not a number must not spread."""
+    if name == "socp_mpc":
+        pytest.importorskip("cvxpy")
+    scenario = as_shown_to(name, load_scenario("resilience_as_planned", observation="instruments"))
+    descent = Descent(scenario, 2, seed=SEED, autoreset="disabled")
+    pilot = make_pilot(name, scenario, 2)
+    pilot.reset(torch.ones(2, dtype=torch.bool))
+    reading = {channel: column.clone() for channel, column in pilot.table.read(descent.reset(seed=SEED)).items()}
+    lever = float(pilot.navigator.tuning.lever)
+    turned = {"attitude_x": 1.0, "attitude_y": 0.0, "attitude_z": 0.0, "attitude_w": 0.0, "altitude": -2.0 * lever}
+    beam = pilot.table.beams()[0]
+    for channel, value in {**turned, beam.valid: 1.0, beam.age: 0.0, beam.range: 10.0}.items():
+        reading[channel][0] = value
+    estimate = pilot.navigator.update(reading)
+    assert torch.isfinite(estimate.height).all() and torch.isfinite(estimate.velocity).all()
+    assert torch.isfinite(pilot.navigator.errors).all() and torch.isfinite(pilot.navigator.covariance).all()

@@ -125,7 +125,7 @@ def frontier_of(scenario: Scenario, top: float, lateral_speed: float = 0.0, poin
     wait = float(one.wait[0])
     earlier = physics - gravity * wait
     higher = height + earlier * wait + 0.5 * gravity * wait**2
-    sighted = np.interp(height, higher[earlier >= 0.0], earlier[earlier >= 0.0], left=0.0)
+    sighted = np.minimum(np.interp(height, higher, np.maximum(earlier, 0.0), left=0.0), physics)
     return Frontier(height, physics, np.minimum.reduce(others), np.maximum.reduce(others), sighted, wait)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.guidance.bound import ENGINE, QUANTITIES, TOUCHDOWN
-from agents.guidance.convex import NODES, Problem, Solution, Vector, Vehicle, infeasible, program, solve
+from agents.guidance.convex import NODES, Problem, Solution, Vector, Vehicle, infeasible, solve
 from lunar_env import Descent
 from lunar_env.dynamics import STANDARD_GRAVITY
 
@@ -66,7 +66,6 @@ def pinpoint_optimum(descent: Descent, count: int, at_rest: bool = False) -> Vec
     engine = {name: state["drawn.engine." + name] for name in ENGINE}
     thrust = engine["maximum_thrust"] * engine["thrust_scale"]
     exhaust_speed = engine["specific_impulse"] * engine["impulse_scale"] * STANDARD_GRAVITY
-    program.cache_clear()  # it keeps the scaling of what it solved before, which can spoil what comes next
     used = []
     for i, dry_mass in enumerate(state["drawn.mass.dry"]):
         start = Problem(

@@ -27,12 +27,14 @@ class PositionCascade:
         self,
         num_landers: int,
         speed_limit: float,
-        acceleration_limit: float,
+        acceleration_limit: float | torch.Tensor,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.speed_limit = speed_limit  # [m/s] of the wished velocity
-        self.acceleration_limit = acceleration_limit  # [m/s^2] beside what carries the weight
+        self.acceleration_limit = (
+            acceleration_limit  # [m/s^2] positive, beside the weight; or (N,)
+        )
         self.integral = torch.zeros(num_landers, 3, device=device, dtype=dtype)  # [m/s^2]
 
     def reset(self, mask: torch.Tensor) -> None:

@@ -22,7 +22,6 @@ LAG_SHARE = 0.413333  # [-] LAG/TAU: 0.62 s of lag [V2]
 HORIZONTAL_TIME = 5.0  # [s] TAUHZ [V2]
 LAST_SHARE = 0.4  # [-] QHZ [V2]
 TILT_LIMIT = math.radians(20.0)  # [rad] AHZLIM [V2: KLU]
-CLICK = 0.3048  # [m/s] 1 ft/s: what the switch adds or takes [V2]
 
 
 def rate_of_descent(

@@ -208,7 +208,8 @@ class ErrorStateFilter:
         """The update with one number, Joseph's form, for the landers that ``accepted`` it (N,)."""
         spread = _times(crossed[None], jacobian)[0] + variance
         gain = torch.where(accepted, crossed / spread, 0.0)
-        self.errors = self.errors + gain * innovation
+        # Not gain * innovation: zero times what is not a number is not zero.
+        self.errors = self.errors + gain * torch.where(accepted, innovation, 0.0)
         half = self.covariance - gain[:, None] * crossed  # (1 - K H) P
         # (1 - K H) P (1 - K H)' + K R K'
         full = half + (variance * gain - _times(half, jacobian))[:, None] * gain

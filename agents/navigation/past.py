@@ -149,10 +149,11 @@ class Past:
 
 
 def slant_range(height: torch.Tensor, cosine: torch.Tensor, radius: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Range [m] from a height [m] along a beam to a sphere, and its change per metre of height.
+    """Range (N,) [m] from a height (N,) [m] along a beam to a sphere, and its change per metre of height.
 
     As published: r^2 - 2 (R + h) c r + h (2 R + h) = 0. As programmed: its nearer root, without cancellation.
     """
+    cosine = cosine.clamp(min=LEAST_COSINE)  # flatter beams are not used: they may miss the sphere
     share = height / radius
     falling = (1.0 + share) * cosine
     root = torch.sqrt((falling**2 - share * (2.0 + share)).clamp(min=1e-4))

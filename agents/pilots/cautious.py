@@ -7,6 +7,7 @@ burns the propellant that the landing needs. From the first reading on it follow
 
 import torch
 
+from agents.guidance.stopping import blind_rate, stopping_rate
 from agents.pilots.descent_rate import DescentRatePilot
 from agents.vehicle import Vehicle
 from lunar_env import Scenario
@@ -37,19 +38,9 @@ class Cautious(DescentRatePilot):
         strongest = self.vehicle.maximum_thrust / (self.vehicle.dry_mass + reading["propellant"])
         braking = BRAKING_SHARE * (strongest - self.vehicle.gravity).clamp(min=LEAST_BRAKING)
 
-        sighted = stopping_rate(height - 2.0 * self.filter.deviation() - FINAL_HEIGHT, braking)
-        worst = reading["altitude"] - WORST_ERROR - LATEST_LOCK
-        creep = stopping_rate(torch.full_like(height, LATEST_LOCK - FINAL_HEIGHT), braking)
-        # While blind the margin counts twice: nothing will correct an optimist.
-        blind = torch.sqrt(creep**2 + 2.0 * BRAKING_SHARE * braking * worst.clamp(min=0.0))
+        surely = height - 2.0 * self.filter.deviation() - FINAL_HEIGHT
+        sighted = stopping_rate(surely, braking, REACTION, CONTACT_RATE)
+        spare = reading["altitude"] - WORST_ERROR - LATEST_LOCK
+        blind = blind_rate(spare, braking, LATEST_LOCK - FINAL_HEIGHT, REACTION, CONTACT_RATE, BRAKING_SHARE)
         rate = torch.where(self.filter.seen, sighted, blind)
         return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
-
-
-def stopping_rate(height: torch.Tensor, deceleration: torch.Tensor) -> torch.Tensor:
-    """Rate of descent [m/s] from which ``deceleration`` [m/s^2], after the reaction time, stops within a height [m].
-
-    v^2 / 2a + v t = h, solved for v.
-    """
-    delay = deceleration * REACTION
-    return (torch.sqrt(delay**2 + 2.0 * deceleration * height.clamp(min=0.0)) - delay).clamp(min=CONTACT_RATE)

@@ -1,9 +1,12 @@
 """How much of the commanded thrust arrives, from what the accelerometers felt: an engine may be weak, or fail in part.
 
 As programmed: over a decision the inertial velocity changes by thrust and gravity, dv = (e f T / m) u dt - g dt, with
-the commanded share f of the nominal thrust T and the axis u of the vehicle. The effect e is what dv + g dt along u is
-of (f T / m) dt; each decision moves the estimate by a share of what is seen. A decision that says little is left out.
+the share f of the nominal thrust T and the axis u of the vehicle. The share follows the command c with the throttle's
+lag, f' = (c - f) / lag, and counts with its mean. The effect e is what dv + g dt along u is of (f T / m) dt; each
+decision moves the estimate by a share of what is seen. A decision that says little is left out.
 """
+
+from math import exp
 
 import torch
 
@@ -22,6 +25,9 @@ class EngineWatch:
         self.vehicle, self.period = vehicle, period
         self.effect = torch.ones(num_landers, device=device)
         self.command = torch.zeros(num_landers, device=device)  # in force, of the nominal thrust
+        self.flowing = torch.zeros(num_landers, device=device)  # of the nominal thrust, at the end of a decision
+        self.mean = torch.zeros(num_landers, device=device)  # and on average over it
+        self.left = exp(-period / vehicle.lag) if vehicle.lag > 0.0 else 0.0  # of a change of command, after a decision
         self.velocity = torch.full((num_landers, 3), torch.nan, device=device)  # [m/s] at the last decision
         self.axis = torch.zeros(num_landers, 3, device=device)  # of the vehicle then
 
@@ -29,6 +35,8 @@ class EngineWatch:
         """Forget the landers in ``mask`` (N,)."""
         self.effect[mask] = 1.0
         self.command[mask] = 0.0
+        self.flowing[mask] = 0.0
+        self.mean[mask] = 0.0
         self.velocity[mask] = torch.nan
 
     def look(self, reading: dict[str, torch.Tensor]) -> None:
@@ -41,7 +49,7 @@ class EngineWatch:
         felt = (velocity - self.velocity) / self.period
         felt = (felt * mean).sum(dim=1) + fall * mean[:, 2]
         mass = self.vehicle.dry_mass + reading["propellant"]
-        seen = felt * mass / (self.command * self.vehicle.maximum_thrust).clamp(min=1e-6)
+        seen = felt * mass / (self.mean * self.vehicle.maximum_thrust).clamp(min=1e-6)
         telling = (self.command >= LEAST_COMMAND) & (seen >= LOWEST)  # never true of what is not a number
         moved = torch.lerp(self.effect, seen.clamp(max=HIGHEST), SHARE)
         self.effect = torch.where(telling, moved, self.effect)
@@ -50,6 +58,9 @@ class EngineWatch:
     def note(self, action: torch.Tensor) -> None:
         """The command (N, 3) that is in force from now on, in nominal thrusts."""
         self.command = action.norm(dim=1)
+        change = self.flowing - self.command
+        self.flowing = self.command + change * self.left
+        self.mean = self.command + change * (1.0 - self.left) * self.vehicle.lag / self.period
 
 
 def local_axis(reading: dict[str, torch.Tensor], radius: float) -> torch.Tensor:

@@ -33,8 +33,12 @@ class GravityTurn(ThrustVectorPilot):
         self.ends[mask] = False
 
     def is_braked(self, now: Situation) -> torch.Tensor:
-        """Whether (N,) a turn can still stop above the ground; from orbital speed it cannot."""
-        return height_lost(now.velocity, SHARE * self.strongest(now), now.gravity) <= now.height - FINAL_HEIGHT
+        """Whether (N,) a turn can still stop above the ground; from orbital speed it cannot.
+
+        Its equations know a flat Moon, so the weight counts whole: what orbital speed carries of it is soon lost.
+        """
+        thrust, gravity = SHARE * self.strongest(now), self.vehicle.gravity
+        return (thrust > gravity) & (height_lost(now.velocity, thrust, gravity) <= now.height - FINAL_HEIGHT)
 
     def strongest(self, now: Situation) -> torch.Tensor:
         """Acceleration (N,) [m/s^2] of full thrust."""

@@ -10,12 +10,12 @@ from agents.guidance.pid import PositionCascade
 from agents.pilots.approach import ApproachPilot
 from agents.pilots.thrust_vector import Situation
 from lunar_env import Scenario
-from lunar_env.quantities import middle
 
 SPEED_LIMIT = 40.0  # [m/s] [P]
 SLOW = 40.0  # [m/s] of lateral speed, for the loops know nothing of what the vertical needs [P]
 BELOW = 5.0  # [m] the target itself is approached for ever, so the loops aim lower [P]
-SHARE = 0.95  # of the acceleration that full thrust leaves [P]
+SHARE = 0.7  # of the acceleration that full thrust leaves [P]
+LEAST_SPARE = 0.1  # [m/s^2] where full tanks outweigh the engine
 
 
 class Pid(ApproachPilot):
@@ -26,9 +26,7 @@ class Pid(ApproachPilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        heaviest = self.vehicle.dry_mass + middle(scenario.start.propellant)
-        limit = SHARE * (self.vehicle.maximum_thrust / heaviest - self.vehicle.gravity)
-        self.cascade = PositionCascade(num_landers, SPEED_LIMIT, limit, device)
+        self.cascade = PositionCascade(num_landers, SPEED_LIMIT, LEAST_SPARE, device)
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""
@@ -37,6 +35,8 @@ class Pid(ApproachPilot):
 
     def is_braked(self, now: Situation) -> torch.Tensor:
         """Whether (N,) nearly all lateral speed is gone, or the way to the pad is short."""
+        spare = self.vehicle.maximum_thrust / now.mass - self.vehicle.gravity
+        self.cascade.acceleration_limit = (SHARE * spare).clamp(min=LEAST_SPARE)
         slow = now.velocity[:, :2].norm(dim=1) <= SLOW
         near = now.position[:, :2].norm(dim=1) <= now.height
         return slow | (near & (now.velocity.norm(dim=1) <= self.cascade.stoppable(now.position - self.pad)))

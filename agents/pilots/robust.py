@@ -19,6 +19,7 @@ from math import radians
 import torch
 
 from agents.guidance.braking import braking, settling
+from agents.guidance.stopping import blind_rate, stopping_rate
 from agents.pilots.engine_watch import EngineWatch
 from agents.pilots.thrust_vector import GATE_HEIGHT, Situation, ThrustVectorPilot
 from lunar_env import Scenario
@@ -57,8 +58,10 @@ class Robust(ThrustVectorPilot):
         """The actions (N, 3): thrust over the maximum, downrange, cross-range and up."""
         self.watch.look(self.table.read(observation))
         wanted = super().act(observation)
-        action = wanted / self.watch.effect[:, None]
-        action = action / action.norm(dim=1, keepdim=True).clamp(min=1.0)
+        throttle = wanted.norm(dim=1)
+        # More than all, or less than the least that burns, is not to be had; what is off stays off.
+        asked = (throttle / self.watch.effect).clamp(min=self.vehicle.minimum_throttle, max=1.0)
+        action = wanted * (asked / throttle.clamp(min=1e-6))[:, None]
         self.watch.note(action)
         return action
 
@@ -80,20 +83,9 @@ class Robust(ThrustVectorPilot):
         guarded = BRAKING_SHARE * (THRUST_LEFT * strongest - self.vehicle.gravity).clamp(min=0.05)
 
         height = now.height - 2.0 * now.deviation - FINAL_HEIGHT
-        slow = stopping_rate(height.clamp(max=GUARDED), guarded)
-        sighted = torch.sqrt(slow**2 + stopping_rate(height - GUARDED, braking, 0.0) ** 2)
+        slow = stopping_rate(height.clamp(max=GUARDED), guarded, REACTION, CONTACT_RATE)
+        sighted = torch.sqrt(slow**2 + stopping_rate(height - GUARDED, braking, REACTION) ** 2)
 
-        worst = now.height - self.worst_error - LATEST_LOCK
-        creep = stopping_rate(torch.full_like(height, LATEST_LOCK - FINAL_HEIGHT), braking)
-        # While blind the margin counts twice: nothing will correct an optimist.
-        blind = torch.sqrt(creep**2 + 2.0 * BRAKING_SHARE * braking * worst.clamp(min=0.0))
+        spare = now.height - self.worst_error - LATEST_LOCK
+        blind = blind_rate(spare, braking, LATEST_LOCK - FINAL_HEIGHT, REACTION, CONTACT_RATE, BRAKING_SHARE)
         return torch.where(now.seen, sighted, blind)
-
-
-def stopping_rate(height: torch.Tensor, deceleration: torch.Tensor, least: float = CONTACT_RATE) -> torch.Tensor:
-    """Rate of descent [m/s] from which a deceleration [m/s^2], after the reaction time, stops within a height [m].
-
-    v^2 / 2a + v t = h, solved for v.
-    """
-    delay = deceleration * REACTION
-    return (torch.sqrt(delay**2 + 2.0 * deceleration * height.clamp(min=0.0)) - delay).clamp(min=least)

@@ -15,10 +15,10 @@ import torch
 
 from agents.guidance.braking import settling
 from agents.guidance.limits import thrust_vector
+from agents.guidance.pid import limited
 from agents.pilots.thrust_vector import Situation, ThrustVectorPilot
 from lunar_env import Scenario
 
-NODES = 31  # of a plan
 SHARE_LEFT = 0.25  # of the flight time that is left, after which a plan is made anew [P]
 OFTEN, SELDOM = 2.0, 15.0  # [s] but not sooner nor later
 SURPRISE = 0.05  # of the height: a plan that is off by more is void [P]
@@ -47,8 +47,10 @@ class SocpMpc(ThrustVectorPilot):
         from agents.guidance import convex, receding_horizon  # cvxpy: not before it is needed
 
         super().__init__(scenario, num_landers, device)
-        self.convex, self.horizon = convex, receding_horizon
-        self.plans = torch.zeros(3, num_landers, NODES, 3, device=device)  # position, velocity, thrust acceleration
+        self.convex, self.horizon, self.nodes = convex, receding_horizon, receding_horizon.NODES
+        self.plans = torch.zeros(
+            3, num_landers, self.nodes, 3, device=device
+        )  # position, velocity, thrust acceleration
         self.began = torch.zeros(num_landers, device=device)  # [s] when the plan was made
         self.flight_time = torch.full((num_landers,), torch.nan, device=device)  # [s] of the plan; nan for none
         self.tried = torch.full((num_landers,), -torch.inf, device=device)  # [s] when a plan was last asked for
@@ -86,6 +88,7 @@ class SocpMpc(ThrustVectorPilot):
         """Which landers (N,) want a new plan: it is time, or the height is not what it was thought to be."""
         position, _, _ = self.planned(now.time)
         surprised = (position[:, 2] - now.height).abs() > SURPRISE * now.height + 10.0
+        surprised |= self.flight_time.isnan()  # without a plan there is none to be right
         pause = (SHARE_LEFT * self.time_left(now)).nan_to_num(SELDOM).clamp(OFTEN, SELDOM)
         since = now.time - self.tried
         return ~self.ends & ((since >= pause) | (surprised & (since >= 1.0)))
@@ -129,8 +132,8 @@ class SocpMpc(ThrustVectorPilot):
 
     def planned(self, time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Position [m], velocity [m/s] and thrust acceleration [m/s^2], each (N, 3), of the plans at times (N,) [s]."""
-        share = ((time - self.began) / self.flight_time).nan_to_num(0.0).clamp(0.0, 1.0) * (NODES - 1)
-        lower = share.long().clamp(max=NODES - 2)
+        share = ((time - self.began) / self.flight_time).nan_to_num(0.0).clamp(0.0, 1.0) * (self.nodes - 1)
+        lower = share.long().clamp(max=self.nodes - 2)
         part = (share - lower)[:, None]
         row = torch.arange(len(lower), device=lower.device)
         position, velocity, thrust = (
@@ -146,8 +149,7 @@ class SocpMpc(ThrustVectorPilot):
         strongest = (self.vehicle.maximum_thrust / now.mass)[:, None]
         coasting = thrust.norm(dim=1, keepdim=True) < 0.05 * strongest
         wished = torch.where(coasting, 0.0, thrust + off)
-        # Shortened, not bent: a thrust at its limit keeps the direction that the plan needs.
-        return wished * (strongest / wished.norm(dim=1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
+        return limited(wished, strongest.squeeze(1))[0]  # not bent: it keeps the direction that the plan needs
 
     def turn_order(self, now: Situation) -> torch.Tensor:
         """The action (N, 3) that turns the vehicle to its next burn and leaves the engine off."""

@@ -135,7 +135,11 @@ def exact(reading: dict[str, torch.Tensor], height: str) -> Estimate:
 
 
 def touch_down(now: Situation, rate: float) -> torch.Tensor:
-    """The thrust acceleration (N, 3) [m/s^2] of the last metres: P66's channels at the contact rate [m/s]."""
+    """The thrust acceleration (N, 3) [m/s^2] of the last metres: P66's channels at the contact rate [m/s].
+
+    Its terms for the engine's lag and for the last command stay at rest: these engines follow within a tenth of a
+    second, Luminary's did not.
+    """
     still = torch.zeros_like(now.velocity[:, :2])
     wished = torch.full_like(now.height, rate)
     return landing(wished, still, now.velocity, now.gravity, still, now.gravity)
