@@ -238,6 +238,24 @@ class Descent:
         wp.launch(self._build.reset, dim=self.num_envs, inputs=inputs, device=device, stream=self._stream())
         return self.state.observation.clone()
 
+    def draw_from(self, scenario: Scenario) -> None:
+        """From each lander's next episode on, draw the numbers of another scenario: for a curriculum.
+
+        It may differ from the batch's own in numbers only, each within the ends that the batch's own has. Raises
+        ValueError that names the first one that does not.
+        """
+        own = {leaf.path: leaf.value for leaf in leaves(self.scenario)}
+        if load_scenario(scenario, **own) != load_scenario(self.scenario, **own):
+            raise ValueError("the scenario differs in more than its numbers from that of the batch; make another batch")
+        for widest, wanted in zip(leaves(self.scenario), leaves(scenario), strict=False):
+            if not widest.low <= wanted.low <= wanted.high <= widest.high:
+                raise ValueError(
+                    f"{wanted.path} may be drawn from [{widest.low:g}, {widest.high:g}] in this batch, got "
+                    f"[{wanted.low:g}, {wanted.high:g}]; make the batch with the widest scenario"
+                )
+        for name in ("lows", "highs", "kinds"):
+            self._drawing[name].copy_(torch.from_numpy(packed(scenario)[name]))
+
     def snapshot(self) -> dict[str, torch.Tensor]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""
         outputs = {"outcome": self.outcomes, "final": self._final, "ended": self._ended, "reward": self.rewards}

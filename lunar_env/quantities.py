@@ -109,6 +109,11 @@ class Leaf:
     log: bool
     probability: bool
 
+    @property
+    def value(self) -> Number:
+        """The number or range of the tree."""
+        return self.low if self.low == self.high else Range(self.low, self.high, self.log)
+
 
 def leaves(part: Any, path: str = "") -> list[Leaf]:
     """All numbers of a part in order; those of a part that it lists go by the part's name."""
