@@ -2,13 +2,17 @@
 
 The newest stands in ``checkpoint.pt``, the one before in ``checkpoint.previous.pt``; if the newest is damaged, a run
 goes on from the other. They hold tensors and plain numbers only: reading one never runs anybody's code.
+
+Where several processes learn together, each has checkpoints of its own. A kill may find one process ahead of the
+others, so all go on from the newest moment that every one of them has.
 """
 
+import contextlib
 import json
 import os
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ import torch
 
 from agents.run_folder import RunFolderError, write_atomic
 
-NEWEST, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
+NEWEST, PREVIOUS, DAMAGED = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.damaged.pt"
 FORMAT = "lunar_env.checkpoint/1"
 
 
@@ -26,7 +30,7 @@ def save_checkpoint(folder: Path, experiment: Mapping[str, Any], state: Mapping[
     Args:
         folder: of the run.
         experiment: the configuration; a run that is resumed must have the same.
-        state: tensors, numbers, strings, and lists and dicts of them.
+        state: tensors, numbers, strings, and lists and dicts of them; among them ``steps``, the decisions so far.
         rank: of the process; each has descents of its own.
     """
     newest, previous = (_place(folder, name, rank) for name in (NEWEST, PREVIOUS))
@@ -34,6 +38,7 @@ def save_checkpoint(folder: Path, experiment: Mapping[str, Any], state: Mapping[
 
     def write(temporary: Path) -> None:
         torch.save(whole, temporary)
+        _require_whole(temporary)  # before the last good one moves
         if newest.exists():
             os.replace(newest, previous)
 
@@ -44,25 +49,51 @@ def save_checkpoint(folder: Path, experiment: Mapping[str, Any], state: Mapping[
         raise RunFolderError(f"{error}; the last good checkpoint is {good}" if good else str(error)) from error
 
 
-def load_checkpoint(folder: Path, experiment: Mapping[str, Any], rank: int = 0) -> dict[str, Any]:
-    """The newest whole checkpoint of a run. Raises RunFolderError that names the file and the remedy."""
-    problems = []
-    for name in (NEWEST, PREVIOUS):
-        path = _place(folder, name, rank)
+def load_checkpoint(
+    folder: Path,
+    experiment: Mapping[str, Any],
+    rank: int = 0,
+    common: Callable[[set[int]], set[int]] | None = None,
+) -> dict[str, Any]:
+    """The newest whole checkpoint of a run. Raises RunFolderError that names the file and the remedy.
+
+    Args:
+        folder: of the run.
+        experiment: the configuration, which must be that of the checkpoint.
+        rank: of the process.
+        common: from the steps of this process's checkpoints to those that all processes have; None if it is alone.
+    """
+    newest, previous = (_place(folder, name, rank) for name in (NEWEST, PREVIOUS))
+    for part in folder.glob(f".{newest.name}.*.part"):  # what a kill left of a checkpoint that was being written
+        part.unlink(missing_ok=True)
+    found: dict[Path, dict[str, Any]] = {}
+    problems: dict[Path, str] = {}
+    for path in (newest, previous):
+        if found and common is None:
+            break
         try:
-            saved = _read(path)
+            found[path] = _read(path)
         except FileNotFoundError:
             continue
         except RunFolderError as error:
-            problems.append(str(error))
-            continue
-        if problems:
-            print(f"{problems[0]}; going on from {path}", file=sys.stderr)
-        _require_same(path, json.loads(saved["experiment"]), experiment)
-        return saved
-    if problems:
-        raise RunFolderError("; ".join(problems) + "; start the run anew")
-    raise RunFolderError(f"{folder} has no {NEWEST} to resume from; start the run anew")
+            problems[path] = str(error)
+    steps = {saved["steps"] for saved in found.values()}
+    shared = steps if common is None else common(steps)
+    chosen = next((path for path, saved in found.items() if saved["steps"] in shared), None)
+    if chosen is None:
+        told = [*problems.values(), *(f"{path} is of a moment that not all processes have" for path in found)]
+        told = told or [f"{folder} has no {newest.name} to resume from"]
+        raise RunFolderError(f"{'; '.join(told)}; start the run anew")
+    _require_same(chosen, json.loads(found[chosen]["experiment"]), experiment)
+    if chosen != newest and newest in found:
+        print(f"{newest} is of a moment that not all processes have; going on from {chosen}", file=sys.stderr)
+    if newest in problems:
+        # Out of the way, or the next checkpoint would put it in the place of the good one.
+        aside = _place(folder, DAMAGED, rank)
+        with contextlib.suppress(OSError):
+            os.replace(newest, aside)
+        print(f"{problems[newest]}, it is kept as {aside.name}; going on from {chosen}", file=sys.stderr)
+    return found[chosen]
 
 
 def _place(folder: Path, name: str, rank: int) -> Path:
@@ -74,16 +105,24 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise FileNotFoundError(path)
     try:
-        with zipfile.ZipFile(path) as archive:  # torch checks no checksum of a file that it maps
-            damaged = archive.testzip()
-        saved = None if damaged else torch.load(path, weights_only=True, map_location="cpu")
+        _require_whole(path)
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+    except RunFolderError:
+        raise
     except Exception as error:  # a foreign file makes torch and zipfile raise errors of many kinds
         raise RunFolderError(f"{path} cannot be read ({type(error).__name__})") from None
-    if damaged:
-        raise RunFolderError(f"{path} is damaged ({damaged})")
-    if not isinstance(saved, dict) or saved.get("format") != FORMAT:
+    whole = isinstance(saved, dict) and saved.get("format") == FORMAT
+    if not whole or not isinstance(saved.get("experiment"), str) or not isinstance(saved.get("steps"), int):
         raise RunFolderError(f"{path} is no checkpoint of this version")
     return saved
+
+
+def _require_whole(path: Path) -> None:
+    """Refuse a file with a wrong checksum: torch looks at none."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise RunFolderError(f"{path} is damaged ({damaged})")
 
 
 def _require_same(path: Path, saved: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

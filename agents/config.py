@@ -57,7 +57,7 @@ class Evaluation(Strict):
     """What the run ends with."""
 
     episodes: int = Field(1000, ge=1)
-    seed: int = Field(1_000_000, ge=1_000_000, lt=2**32, description="training seeds lie below, resumed ones above")
+    seed: int = Field(1_000_000, ge=1_000_000, lt=2**32, description="training seeds lie below")
     pilots: tuple[str, ...] = ("as_flown", "cautious")
     flight: str = Field(
         "", description="scenario whose first episode is drawn in the report; empty for the trained one"

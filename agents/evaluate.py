@@ -30,7 +30,7 @@ class Arguments:
     scenario: str = "resilience"
     """Names, separated by commas."""
     pilots: str = "as_flown,cautious,reference"
-    """Names, folders of runs, or own ones as FILE.py:CLASS, separated by commas."""
+    """Names, folders of runs, exported ones as FILE.onnx, or own ones as FILE.py:CLASS, separated by commas."""
     episodes: int = 1000
     """Flown by each pilot in each scenario."""
     seed: int = 1_000_000
@@ -144,9 +144,12 @@ def flight_of(campaign: Campaign) -> Scenario:
 def label(pilot: str) -> str:
     """A pilot's name in tables: a run's folder goes by its last part, a user's pilot by its class.
 
-    Unless that is another pilot's name.
+    Unless that is another pilot's name. An exported one goes by its folder and file, for all are called alike.
     """
-    name = pilot.rpartition(":")[2] if is_user_pilot(pilot) else Path(pilot).name or pilot
+    path = Path(pilot)
+    name = "/".join(path.parts[-2:]) if path.suffix == ".onnx" else path.name or pilot
+    if is_user_pilot(pilot):
+        name = pilot.rpartition(":")[2]
     return pilot if name in (*CLASSICAL, *SHIPPED) else name
 
 

@@ -48,7 +48,7 @@ class Arguments:
     scenario: str = "resilience"
     """Whose vehicle, ground and instruments."""
     pilots: str = "as_flown,cautious,robust"
-    """Names, folders of runs, or own ones as FILE.py:CLASS, separated by commas."""
+    """Names, folders of runs, exported ones as FILE.onnx, or own ones as FILE.py:CLASS, separated by commas."""
     episodes: int = 20_000
     """Flown by each pilot."""
     approaches: int = 300

@@ -15,14 +15,12 @@ import torch
 
 from agents.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
 from agents.config import Experiment
+from agents.guards import NotFiniteError, finite_gradients, stop
 from agents.policy import save_policy
 from agents.rsl_rl_dialect import Descents, build, extract_policy
+from agents.run_folder import RunFolderError
 from agents.telling import Diary, Tally
 from lunar_env import Scenario
-
-
-class NotFiniteError(ArithmeticError):
-    """Raised when a reward, a loss or a gradient is not a number; the message says where the batch is."""
 
 
 class Learner:
@@ -39,6 +37,7 @@ class Learner:
         self.seen = self.descents.observe()
         self.tally = Tally(self.descents.descent)
         self.steps, self.steps_before, self.seconds = 0, 0, 0.0
+        self.seconds_learning = 0.0
         self.algorithm.optimizer.register_step_pre_hook(self._require_finite_gradients)
 
     @property
@@ -59,15 +58,14 @@ class Learner:
 
     def update(self) -> dict[str, float]:
         """Learn from what is stored. Returns the losses."""
+        began = time.perf_counter()
         left = max(1.0 - self.steps / self.experiment.total_steps, 0.03)
         for group in self.algorithm.optimizer.param_groups:
             group["lr"] = self.experiment.ppo.learning_rate * left
-        storage = self.algorithm.storage
-        finite = torch.isfinite(storage.rewards) & torch.isfinite(storage.returns)
-        if not bool(finite.all()):
-            self._stop("a reward or a return", finite)
+        self._require_finite_rollout()
         losses = self.algorithm.update()
         self.steps += self.steps_each_time
+        self.seconds_learning += time.perf_counter() - began
         return losses
 
     def learn(self, diary: Diary) -> None:
@@ -80,15 +78,23 @@ class Learner:
             now = time.perf_counter()
             self.seconds = before + now - began
             diary.write(self.steps, self.told(losses, now - began))
-            if now - saved > self.experiment.checkpoint_every:
+            # The first process's clock decides for all: their checkpoints have to be of one moment.
+            if from_the_first(now - saved > self.experiment.checkpoint_every):
                 saved = now
                 self.save()
         self.save()
 
     def told(self, losses: dict[str, float], seconds: float) -> dict[str, float]:
-        """What the newest rollout and update were like, by the names of TensorBoard."""
+        """What the newest rollout and update were like, by the names of TensorBoard.
+
+        Speeds are of all processes since this one began. On a GPU the environment's seconds are those that it takes
+        to ask for a step: the physics goes on while the learner asks for more.
+        """
+        flown = self.steps - self.steps_before
         speed = {
-            "speed/steps_per_second": (self.steps - self.steps_before) / seconds,
+            "speed/steps_per_second": flown / seconds,
+            "speed/environment_steps_per_second": flown / self.descents.seconds,
+            "speed/learner_steps_per_second": flown / self.seconds_learning,
             "speed/environment_share": self.descents.seconds / seconds,
         }
         return {**self.tally.close(), **speed, **{f"loss/{name}": loss for name, loss in losses.items()}}
@@ -110,50 +116,71 @@ class Learner:
             "descents": self.descents.descent.snapshot(),
             "random": random_state(self.device),
             "tally": self.tally.snapshot(),
+            "processes": self.ranks,
             "steps": self.steps,
             "seconds": self.seconds,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a snapshot."""
-        saved = moved(saved, self.device)
-        self.algorithm.load(saved["networks"], None, strict=True)
-        for name, memory in saved["memories"].items():
-            getattr(self.algorithm, name).reset(hidden_state=memory)
-        self.descents.descent.restore(saved["descents"])
-        self.tally.restore(saved["tally"])
-        self.steps = self.steps_before = saved["steps"]
-        self.seconds = saved["seconds"]
+        """Go on from a snapshot whose tensors are on the CPU."""
+        if saved["processes"] != self.ranks:
+            raise RunFolderError(
+                f"{self.folder} was trained by {saved['processes']} processes together, but here are {self.ranks}; "
+                f"resume it with torchrun --nproc-per-node {saved['processes']}"
+            )
+        algorithm = self.algorithm
+        try:
+            algorithm.load(saved["networks"], None, strict=True)
+            for model, memory in ((algorithm.actor, "actor"), (algorithm.critic, "critic")):
+                model.reset(hidden_state=moved(saved["memories"][memory], self.device))
+            self.descents.descent.restore(saved["descents"])
+            self.tally.restore(saved["tally"])
+            self.steps = self.steps_before = saved["steps"]
+            self.seconds = saved["seconds"]
+            set_random_state(saved["random"], self.device)
+        except (KeyError, RuntimeError, ValueError) as error:  # the same numbers, but another version of this package
+            raise RunFolderError(f"the checkpoint in {self.folder} does not fit ({error}); start anew") from None
         self.seen = self.descents.observe()
-        set_random_state(saved["random"], self.device)
+
+    def _require_finite_rollout(self) -> None:
+        """Before anything is learned from it."""
+        storage = self.algorithm.storage
+        stored = [
+            *(("an observation", table) for table in storage.observations.values()),
+            *(("the newest observation", table[None]) for table in self.seen.values()),
+            ("an action", storage.actions),
+            ("a reward", storage.rewards),
+            ("a return", storage.returns),
+        ]
+        wrong = torch.stack([~torch.isfinite(table).all(dim=-1).all(dim=0) for _, table in stored])  # (tables, N)
+        if not on_any(bool(wrong.any()), self.device):
+            return
+        wrong = wrong.cpu()
+        kinds = [kind for (kind, _), landers in zip(stored, wrong, strict=True) if bool(landers.any())]
+        if not kinds:
+            raise NotFiniteError(f"another process met what is not finite after {self.steps:,} decisions; see there")
+        first = self.rank * self.experiment.num_envs
+        landers = [first + row for row in wrong.any(dim=0).nonzero().flatten().tolist()]
+        self._stop(kinds[0], landers)  # what is wrong first makes the rest wrong
 
     def _require_finite_gradients(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Before a step is taken with them, so that no weight is ever ruined."""
-        gradients = [p.grad.norm() for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        if not bool(torch.isfinite(torch.stack(gradients)).all()):
-            self._stop("a loss or a gradient", torch.isfinite(self.algorithm.storage.returns))
+        if not finite_gradients(optimizer):  # the same in all processes: they have shared them
+            self._stop("a gradient", [])
 
-    def _stop(self, what: str, finite: torch.Tensor) -> None:
-        """Put the rollout on disk and say where; the checkpoints stay as they are."""
-        storage, path = self.algorithm.storage, self.folder / "not_finite.pt"
-        where = (~finite.squeeze(-1)).nonzero()
-        landers = sorted({int(lander) for _, lander in where})
+    def _stop(self, what: str, landers: list[int]) -> None:
+        """Put the rollout on disk and say whose it was; the checkpoints stay as they are."""
+        storage = self.algorithm.storage
         batch = {
-            "observations": dict(storage.observations.items()),
+            **{f"observations.{name}": table for name, table in storage.observations.items()},
+            **{f"newest_observation.{name}": table for name, table in self.seen.items()},
             "actions": storage.actions,
             "rewards": storage.rewards,
             "dones": storage.dones,
             "returns": storage.returns,
-            "landers": landers,
-            "seed": self.experiment.seed,
-            "steps": self.steps,
         }
-        torch.save(batch, path)
-        which = f"landers {landers[:8]} of seed {self.experiment.seed}" if landers else "all rewards are finite"
-        raise NotFiniteError(
-            f"{what} was not finite after {self.steps:,} decisions ({which}); the rollout is in {path}. "
-            "The newest checkpoint is from before; try a smaller learning rate"
-        )
+        batch = {name: table.cpu() for name, table in batch.items()}
+        stop(self.folder, what, batch, landers, self.experiment.seed, self.steps)
 
 
 def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder: Path, resume: bool) -> dict[str, Any]:
@@ -163,15 +190,17 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         experiment: all numbers of the run.
         practice: the scenario trained on.
         scenario: the scenario the policy is for; it differs from ``practice`` in what is drawn only.
-        folder: of the run.
+        folder: of the run; of several processes that learn together, the first one's counts.
         resume: go on from the checkpoint in ``folder``.
     """
     if experiment.threads:
         torch.set_num_threads(experiment.threads)
     with process_group(experiment.device):
+        folder = Path(from_the_first(str(folder)))
         learner = Learner(experiment, practice, scenario, folder)
         if resume:
-            learner.restore(load_checkpoint(folder, experiment.model_dump(mode="json"), learner.rank))
+            common = on_all if learner.ranks > 1 else None
+            learner.restore(load_checkpoint(folder, experiment.model_dump(mode="json"), learner.rank, common))
         before, seconds_before = learner.steps, learner.seconds
         with Diary(folder, experiment.total_steps, before, shown=learner.rank == 0) as diary:
             learner.learn(diary)
@@ -181,7 +210,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         "seconds": learner.seconds,
         "steps_per_second": (learner.steps - before) / seconds,
         "environment_share": learner.descents.seconds / seconds,
-        "landing_rate_while_exploring": diary.landing_rate,
+        "landing_rate_while_exploring": learner.tally.landing_rate,
     }
 
 
@@ -200,10 +229,33 @@ def process_group(device: str) -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
-def moved(tree: Any, device: torch.device) -> Any:
-    """The same tree with its tensors on a device; random counters stay on the CPU."""
-    if isinstance(tree, torch.Tensor):
-        return tree if tree.dtype == torch.uint8 else tree.to(device)
-    if isinstance(tree, dict):
-        return {key: moved(value, device) for key, value in tree.items()}
-    return type(tree)(moved(value, device) for value in tree) if isinstance(tree, list | tuple) else tree
+def from_the_first(value: Any) -> Any:
+    """What the first of several processes has here; alone, one's own."""
+    if not torch.distributed.is_initialized():
+        return value
+    told = [value]
+    torch.distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def on_all(steps: set[int]) -> set[int]:
+    """What is in the set of every process."""
+    told: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(told, steps)
+    return set.intersection(*told)
+
+
+def on_any(wrong: bool, device: torch.device) -> bool:
+    """Whether it is so in any process: all stop together, none waits for one that has ended."""
+    if not torch.distributed.is_initialized():
+        return wrong
+    told = torch.tensor(float(wrong), device=device)
+    torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+    return bool(told)
+
+
+def moved(memory: Any, device: torch.device) -> Any:
+    """A memory on a device: none, a tensor, or a pair of them."""
+    if isinstance(memory, tuple):
+        return tuple(part.to(device) for part in memory)
+    return None if memory is None else memory.to(device)

@@ -34,13 +34,20 @@ class PolicyNetwork(nn.Module):
         action_size: numbers out.
         memory: "none", "gru" or "lstm": what stands before the layers.
         memory_size: numbers that it gives to the layers.
+        squash: the action is the tanh of the last layer, as soft actor-critic learns it.
     """
 
     def __init__(
-        self, feature_size: int, hidden: tuple[int, ...], action_size: int, memory: str = "none", memory_size: int = 0
+        self,
+        feature_size: int,
+        hidden: tuple[int, ...],
+        action_size: int,
+        memory: str = "none",
+        memory_size: int = 0,
+        squash: bool = False,
     ) -> None:
         super().__init__()
-        self.memory, self.memory_size = memory, memory_size
+        self.memory, self.memory_size, self.squash = memory, memory_size, squash
         sizes = (memory_size or feature_size, *hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
@@ -61,7 +68,8 @@ class PolicyNetwork(nn.Module):
         elif self.memory == "lstm":
             shown, kept = self.cell(features, state.chunk(2, dim=-1))
             features, state = shown, torch.cat([shown, kept], dim=-1)
-        return self.layers(features), state
+        action = self.layers(features)
+        return (torch.tanh(action) if self.squash else action), state
 
 
 class LearnedPilot:
@@ -100,6 +108,7 @@ def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: 
         "history": scenario.history,
         "hidden": hidden,
         "memory": {"kind": network.memory, "size": network.memory_size},
+        "squash": network.squash,
         "scenario": scenario.name,
         **told,
     }
@@ -131,6 +140,8 @@ def read_card(folder: Path) -> dict[str, Any]:
     least = 0 if memory["kind"] == "none" else 1
     if type(memory.get("size")) is not int or not least <= memory["size"] <= least * LARGEST:
         raise PolicyFileError(f"{path}: memory.size must be {least} to {least * LARGEST}, got {memory.get('size')!r}")
+    if type(card.setdefault("squash", False)) is not bool:  # older cards lack it
+        raise PolicyFileError(f"{path}: squash must be true or false, got {card['squash']!r}")
     if card["format"] != FORMAT:
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
     return card
@@ -150,7 +161,7 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
     features = Features(scenario.observation_table())
     memory = card["memory"]
     network = PolicyNetwork(
-        features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"]
+        features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]
     )
     for name, expected in network.state_dict().items():
         found = weights.get(name)

@@ -45,7 +45,8 @@ class ExactTimeoutPPO(PPO):
             memory = self.critic.get_hidden_state()
             worth = self.critic(final).detach().squeeze(-1)
             self.critic.reset(hidden_state=memory)  # looking at the end is no step of its memory
-            rewards = rewards + self.gamma * worth * extras["time_outs"]
+            # not a product: what the others saw last counts for nothing, and may be anything
+            rewards = rewards + torch.where(extras["time_outs"], self.gamma * worth, 0.0)
         super().process_env_step(obs, rewards, dones, {})
 
 
@@ -87,6 +88,8 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
     """The learner, with the initial policy that the experiment describes."""
     ppo, network = experiment.ppo, experiment.network
     seen, actions = descents.observe(), descents.descent.action_size
+    if not network.hidden:
+        raise ValueError("network.hidden of rsl_rl.ppo needs at least one layer, got none; give it one, such as [64]")
     groups = PRIVILEGED if descents.privileged else GROUPS
     common: dict[str, Any] = {"hidden_dims": list(network.hidden), "activation": "tanh"}
     noise = {"class_name": "GaussianDistribution", "std_type": "log"}
@@ -109,7 +112,7 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
         critic,
         storage,
         num_learning_epochs=ppo.epochs,
-        num_mini_batches=max(ppo.steps * experiment.num_envs // ppo.batch_size, 1),
+        num_mini_batches=mini_batches(experiment),
         clip_param=ppo.clip,
         gamma=ppo.discount,
         lam=ppo.gae_lambda,
@@ -123,6 +126,23 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
         device=str(descents.descent.device),
         multi_gpu_cfg=group,
     )
+
+
+def mini_batches(experiment: Experiment) -> int:
+    """How many parts each pass over the data has; none is smaller than ``ppo.batch_size`` if there are enough data.
+
+    With a memory, a part is whole landers, and at least two: of a single one rsl-rl loses an axis, and compares the
+    action of every moment with those of all others.
+    """
+    ppo, landers = experiment.ppo, experiment.num_envs
+    if experiment.network.memory == "none":
+        return max(ppo.steps * landers // ppo.batch_size, 1)
+    if landers < 2:
+        raise ValueError(
+            f"num_envs of rsl_rl.ppo with network.memory = {experiment.network.memory!r} must be at least 2, "
+            f"got {landers}; fly more landers, or none to remember"
+        )
+    return max(landers // max(-(-ppo.batch_size // ppo.steps), 2), 1)
 
 
 @torch.no_grad()
@@ -148,7 +168,8 @@ def extract_policy(actor: Any) -> PolicyNetwork:
     if actor.is_recurrent:
         recurrent = actor.rnn.rnn
         memory, size = ("lstm" if isinstance(recurrent, nn.LSTM) else "gru"), recurrent.hidden_size
-    network = PolicyNetwork(actor.obs_dim, hidden, actions, memory, size)
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn: how often a run is saved must not matter
+        network = PolicyNetwork(actor.obs_dim, hidden, actions, memory, size)
     targets = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
     for target, source in zip(targets, layers, strict=True):
         target.load_state_dict(source.state_dict())

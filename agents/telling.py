@@ -13,8 +13,10 @@ from lunar_env import Descent, Outcome
 from lunar_env.descent import Transition
 
 TERMS = ("approach", "propellant_cost", "touchdown")
-SPEEDS = ("descent_rate", "lateral_speed", "propellant_used", "duration")
-OUTCOMES = [outcome for outcome in Outcome if outcome != Outcome.FLYING]
+TOTALS = ("propellant_used", "duration")
+SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
+OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
+TOUCHED = [int(Outcome[name]) for name in ("LANDED", "CRASHED", "TIPPED_OVER", "OUT_OF_PROPELLANT")]
 FORGETS = 0.98  # of the episodes counted, at each update: the landing rate that is shown looks some 50 updates back
 
 
@@ -23,34 +25,36 @@ class Tally:
 
     def __init__(self, descent: Descent) -> None:
         self.descent = descent
+        self.outcomes, self.touched = (torch.tensor(codes, device=descent.device) for codes in (OUTCOMES, TOUCHED))
         self.counts = torch.zeros(len(OUTCOMES), device=descent.device)
-        self.sums = torch.zeros(len(TERMS) + len(SPEEDS), device=descent.device)
+        self.sums = torch.zeros(len(TERMS + TOTALS + SPEEDS), device=descent.device)
         self.recent = torch.zeros(2)  # landed and ended, old ones fading
 
     def add(self, transition: Transition) -> None:
         """Count the episodes that ended in a step."""
-        done = transition.done
-        kinds = torch.tensor([int(outcome) for outcome in OUTCOMES], device=done.device)
-        self.counts += (transition.outcome[:, None] == kinds).sum(dim=0)
-        columns = torch.stack([transition.ended[name] for name in (*TERMS, *SPEEDS)])
-        self.sums += torch.where(done, columns, 0.0).sum(dim=1)
+        self.counts += (transition.outcome[:, None] == self.outcomes).sum(dim=0)
+        touched = (transition.outcome[:, None] == self.touched).any(dim=1)
+        columns = [torch.where(transition.done, transition.ended[name], 0.0) for name in TERMS + TOTALS]
+        columns += [torch.where(touched, transition.ended[name], 0.0) for name in SPEEDS]
+        self.sums += torch.stack(columns).sum(dim=1)
 
     def close(self) -> dict[str, float]:
         """What the rollout was like, by the names of TensorBoard; the sums begin anew."""
-        belief = self.descent.state["belief.position_error"].norm(dim=1).mean()
-        counts, sums, error = self.counts.cpu(), self.sums.cpu(), float(belief)
-        ended = float(counts.sum())
+        error = self.descent.state["belief.position_error"].norm(dim=1).mean()
+        count_of = dict(zip(OUTCOMES, self.counts.tolist(), strict=True))
+        sum_of = dict(zip(TERMS + TOTALS + SPEEDS, self.sums.tolist(), strict=True))
         self.counts.zero_()
         self.sums.zero_()
-        landed = float(counts[OUTCOMES.index(Outcome.LANDED)])
-        self.recent = FORGETS * self.recent + torch.tensor([landed, ended])
-        told = {"flight/belief_error": error, "episodes": ended}
+        ended = sum(count_of.values())
+        self.recent = FORGETS * self.recent + torch.tensor([count_of[int(Outcome.LANDED)], ended])
+        told = {"landed": self.landing_rate, "flight/belief_error": float(error), "episodes": ended}
         if ended:
-            shares, means = (counts / ended).tolist(), (sums / ended).tolist()
-            told |= {f"outcome/{outcome.name.lower()}": share for outcome, share in zip(OUTCOMES, shares, strict=True)}
-            told |= {f"reward/{name}": mean for name, mean in zip(TERMS, means, strict=False)}
-            told |= {f"flight/{name}": mean for name, mean in zip(SPEEDS, means[len(TERMS) :], strict=True)}
-        told["landed"] = self.landing_rate
+            told |= {f"outcome/{Outcome(code).name.lower()}": count / ended for code, count in count_of.items()}
+            told |= {f"reward/{name}": sum_of[name] / ended for name in TERMS}
+            told |= {f"flight/{name}": sum_of[name] / ended for name in TOTALS}
+        touched = sum(count_of[code] for code in TOUCHED)
+        if touched:
+            told |= {f"flight/{name}": sum_of[name] / touched for name in SPEEDS}
         return told
 
     @property
@@ -71,10 +75,9 @@ class Diary:
     """The bar and TensorBoard's files."""
 
     def __init__(self, folder: Path, total: int, done: int, shown: bool = True) -> None:
-        self.began = done
         self.bar = tqdm(total=total, initial=done, unit="step", unit_scale=True, disable=not shown)
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None) if shown else None
-        self.landing_rate = 0.0
+        # What was told after the checkpoint is told anew: TensorBoard hides the first telling.
+        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1) if shown else None
 
     def __enter__(self) -> "Diary":
         """Ready to write."""
@@ -88,9 +91,8 @@ class Diary:
 
     def write(self, steps: int, told: Mapping[str, Any]) -> None:
         """One update."""
-        self.landing_rate = told["landed"]
         self.bar.update(steps - self.bar.n)
-        self.bar.set_postfix(landed=f"{self.landing_rate:.3f}")
+        self.bar.set_postfix(landed=f"{told['landed']:.3f}")
         if self.writer is not None:
             for name, value in told.items():
                 self.writer.add_scalar(name, value, steps)

@@ -5,6 +5,7 @@ Ends by flying the trained pilot and the classical ones on descents that trainin
 
 import importlib
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import tyro
 
 from agents.config import ConfigError, Experiment, experiment, load_experiment
 from agents.evaluate import Campaign, check, evaluate
+from agents.guards import NotFiniteError
 from agents.policy import PolicyFileError, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
 from lunar_env import Scenario, load_scenario
@@ -40,7 +42,7 @@ def main() -> int:
     arguments = tyro.cli(Arguments, prog="python -m agents.train", description=__doc__)
     try:
         run(arguments)
-    except (ConfigError, RunFolderError, PolicyFileError, KeyError, ValueError, TypeError) as error:
+    except (ConfigError, RunFolderError, PolicyFileError, NotFiniteError, KeyError, ValueError, TypeError) as error:
         print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -53,13 +55,17 @@ def run(arguments: Arguments) -> None:
     """Prepare the folder, train, evaluate."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
-    story = {"seed": wanted.seed, **provenance("cpu")}
-    write_json(folder / "run.json", story)
-    print(
-        f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, into {folder}"
-    )
+    story = {"seed": wanted.seed, **provenance(wanted.device)}
+    if first_process():
+        write_json(folder / "run.json", story)
+        print(
+            f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, "
+            f"into {folder}"
+        )
 
     told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume=arguments.resume is not None)
+    if not first_process():
+        return
     story["training"] = told
     write_json(folder / "run.json", story)
     write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
@@ -81,8 +87,15 @@ def run(arguments: Arguments) -> None:
 
 def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
     """What trains with an algorithm. The libraries are imported when they are needed, and not before."""
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not algorithm.startswith("rsl_rl."):
+        raise ConfigError(f"{algorithm} trains in one process; start it without torchrun, or set algorithm=rsl_rl.ppo")
     family = "learn_rsl_rl" if algorithm.startswith("rsl_rl.") else "learn_sb3"
     return importlib.import_module(f"agents.{family}").learn
+
+
+def first_process() -> bool:
+    """Whether this process makes the folder, tells and evaluates. Those that torchrun starts beside it only learn."""
+    return int(os.environ.get("RANK", 0)) == 0
 
 
 def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
@@ -102,6 +115,9 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     wanted = load_experiment(arguments.config, arguments.set)
     scenario, practice = scenarios_of(wanted)  # refuse before a folder exists and hours are spent
     check(campaign_of(wanted, Path(), wanted.evaluation.pilots, []))
+    learner_of(wanted.algorithm)
+    if not first_process():
+        return wanted, Path()  # the learner says which folder the first process has made
     folder = new_run_folder(arguments.out, arguments.config.stem, wanted.seed)
     resolved = {
         "experiment": wanted.model_dump(mode="json"),

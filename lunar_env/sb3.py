@@ -1,7 +1,7 @@
 """``LanderVecEnv``: a batch of descents for Stable-Baselines3, with one copy from the device per step."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,21 @@ class LanderVecEnv(VecEnv):
             "outcome": int(outcome),
             **dict(zip(RECORD, record, strict=True)),
         }
+
+    def snapshot(self) -> dict[str, Any]:
+        """A copy of everything that changes; ``restore`` continues from it bit for bit."""
+        return {
+            "descent": self.descent.snapshot(),
+            "lengths": torch.from_numpy(self._lengths.copy()),
+            "next_seed": self._next_seed,
+        }
+
+    def restore(self, snapshot: Mapping[str, Any]) -> None:
+        """Put a snapshot of this scenario and batch size back. The clock of ``episode``'s t starts anew."""
+        self.descent.restore(snapshot["descent"])
+        self._lengths[:] = snapshot["lengths"].numpy()
+        self._next_seed = snapshot["next_seed"]
+        self._starts[:] = time.perf_counter()
 
     def close(self) -> None:
         """Nothing is held."""

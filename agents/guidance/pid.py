@@ -32,9 +32,7 @@ class PositionCascade:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.speed_limit = speed_limit  # [m/s] of the wished velocity
-        self.acceleration_limit = (
-            acceleration_limit  # [m/s^2] positive, beside the weight; or (N,)
-        )
+        self.acceleration_limit = acceleration_limit  # [m/s^2] positive, beside the weight; or (N,)
         self.integral = torch.zeros(num_landers, 3, device=device, dtype=dtype)  # [m/s^2]
 
     def reset(self, mask: torch.Tensor) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from agents.onnx_file import read_onnx
 from agents.pilot import Flies, Pilot
 from agents.pilots.altimeter_braking import AltimeterBraking
 from agents.pilots.apollo import Apollo
@@ -14,6 +15,7 @@ from agents.pilots.dr_dv import DrDv
 from agents.pilots.gated_filter import GatedFilterPilot
 from agents.pilots.gravity_turn import GravityTurn
 from agents.pilots.inertial import Inertial
+from agents.pilots.onnx_pilot import OnnxPilot, is_onnx_pilot
 from agents.pilots.pid import Pid
 from agents.pilots.robust import Robust
 from agents.pilots.socp_mpc import SocpMpc
@@ -57,7 +59,7 @@ def pilot_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     known = ", ".join([*CLASSICAL, *SHIPPED])
-    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, or FILE.py:CLASS")
+    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, FILE.onnx, or FILE.py:CLASS")
 
 
 def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
@@ -65,6 +67,9 @@ def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
     kind = pilot_class(name)
     if kind is not None:
         return kind.wishes(scenario)
+    if is_onnx_pilot(name):
+        told = read_onnx(Path(name))[1]
+        return {"control": told.control, "history": told.history}
     card = read_card(pilot_folder(name))
     return {"control": card["control"], "history": int(card["history"])}
 
@@ -80,4 +85,6 @@ def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.de
     kind = pilot_class(name)
     if kind is not None:
         return kind(scenario, num_landers, device)
+    if is_onnx_pilot(name):
+        return OnnxPilot(Path(name), scenario, device)
     return load_policy(pilot_folder(name), scenario, device)
