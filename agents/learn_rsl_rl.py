@@ -79,7 +79,8 @@ class Learner:
             self.seconds = before + now - began
             diary.write(self.steps, self.told(losses, now - began))
             # The first process's clock decides for all: their checkpoints have to be of one moment.
-            if from_the_first(now - saved > self.experiment.checkpoint_every):
+            due = now - saved > self.experiment.checkpoint_every
+            if self.steps < self.experiment.total_steps and from_the_first(due):
                 saved = now
                 self.save()
         self.save()

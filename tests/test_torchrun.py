@@ -147,7 +147,7 @@ def test_a_run_of_several_processes_is_not_resumed_by_one(finished, tmp_path, mo
 @pytest.mark.slow
 def test_processes_killed_one_checkpoint_apart_end_with_the_same_bits(finished, tmp_path):
     folder = Path(shutil.copytree(finished[0], tmp_path / "run"))
-    # As if the second process had been killed before its last checkpoint, and the first one's is damaged.
+    # As if the second process had been killed before its last checkpoint.
     os.replace(folder / "checkpoint.previous.rank1.pt", folder / "checkpoint.rank1.pt")
     assert checkpoint(folder, "checkpoint.rank1.pt")["steps"] < checkpoint(folder, "checkpoint.pt")["steps"]
     done = torchrun("-m", "agents.train", f"--resume={folder}")
