@@ -13,6 +13,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from agents.checkpoint import load_checkpoint, save_checkpoint
 from agents.config import Experiment
 from agents.policy import save_policy
+from agents.run_folder import RunFolderError
 from agents.sb3_dialect import build, extract_policy
 from agents.sb3_guard import FiniteGuard
 from agents.sb3_state import restore, snapshot
@@ -29,12 +30,12 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds = 0.0
 
-    def timed(self, function: Callable[[], Any]) -> Callable[[], Any]:
+    def timed(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, with its time added up."""
 
-        def wrapped() -> Any:
+        def wrapped(*arguments: Any, **named: Any) -> Any:
             began = time.perf_counter()
-            result = function()
+            result = function(*arguments, **named)
             self.seconds += time.perf_counter() - began
             return result
 
@@ -50,10 +51,10 @@ class Progress(BaseCallback):
     def __init__(self, experiment: Experiment, scenario: Scenario, folder: Path, environment: LanderVecEnv) -> None:
         super().__init__()
         self.experiment, self.scenario, self.folder, self.environment = experiment, scenario, folder, environment
-        self.diary: Diary
+        self.diary: Diary  # opened when it is known how far the run has come
         self.tally = Tally(environment.descent)
-        self.clock = Stopwatch()  # of the physics
-        environment.step_wait = self.clock.timed(environment.step_wait)  # type: ignore[method-assign]
+        self.physics, self.learning = Stopwatch(), Stopwatch()
+        environment.step_wait = self.physics.timed(environment.step_wait)  # type: ignore[method-assign]
         self.seconds_before = 0.0  # [s] of training before this run was resumed
 
     @property
@@ -67,11 +68,12 @@ class Progress(BaseCallback):
         self.seconds_before = saved["seconds"]
 
     def _init_callback(self) -> None:
-        self.model.set_logger(Logger(folder=None, output_formats=[]))  # it gathers the losses; the diary writes them
+        whole: Any = self.model
+        whole.train = self.learning.timed(whole.train)
 
     def _on_training_start(self) -> None:
-        self.began = self.saved = time.perf_counter()
-        self.first = self.told = self.num_timesteps
+        self.began = self.saved_at = time.perf_counter()
+        self.first = self.told_at = self.num_timesteps
         off_policy = isinstance(self.model, OffPolicyAlgorithm)
         decisions = max(self.experiment.off_policy.steps, ROUND) if off_policy else self.experiment.ppo.steps
         self.round = decisions * self.experiment.num_envs
@@ -82,32 +84,33 @@ class Progress(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps - self.told >= self.round:
+        if self.num_timesteps - self.told_at >= self.round:
             self.tell()
-            if time.perf_counter() - self.saved > self.experiment.checkpoint_every:
+            if time.perf_counter() - self.saved_at > self.experiment.checkpoint_every:
                 self.save()
 
     def _on_training_end(self) -> None:
-        if self.num_timesteps > self.told:
+        if self.num_timesteps > self.told_at:
             self.tell()
         self.save()
 
     def tell(self) -> None:
         """What the newest round was like, by the names of TensorBoard; the losses have the names of SB3."""
-        self.told = self.num_timesteps
+        self.told_at = self.num_timesteps
         steps, seconds = self.num_timesteps - self.first, self.seconds
         speed = {
             "speed/steps_per_second": steps / seconds,
-            "speed/environment_steps_per_second": steps / self.clock.seconds,
-            "speed/learner_steps_per_second": steps / (seconds - self.clock.seconds),
-            "speed/environment_share": self.clock.seconds / seconds,
+            "speed/environment_steps_per_second": steps / self.physics.seconds,
+            "speed/environment_share": self.physics.seconds / seconds,
         }
+        if self.learning.seconds:  # not before the first update
+            speed["speed/learner_steps_per_second"] = steps / self.learning.seconds
         self.diary.write(self.num_timesteps, {**self.tally.close(), **speed, **self.logger.name_to_value})
         self.logger.dump(self.num_timesteps)  # into nothing: it forgets what is told
 
     def save(self) -> None:
         """A checkpoint to go on from, and the policy as it is."""
-        self.saved = time.perf_counter()
+        self.saved_at = time.perf_counter()
         state = snapshot(self.model, self.environment)
         told = {"tally": self.tally.snapshot(), "seconds": self.seconds_before + self.seconds}
         save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), {**state, **told})
@@ -129,11 +132,15 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         torch.set_num_threads(experiment.threads)
     environment = LanderVecEnv(practice, experiment.num_envs, seed=experiment.seed)
     model = build(experiment, practice, environment)
+    model.set_logger(Logger(folder=None, output_formats=[]))  # it gathers the losses; the diary writes them
     progress = Progress(experiment, scenario, folder, environment)
     if resume:
         saved = load_checkpoint(folder, experiment.model_dump(mode="json"))
-        restore(model, environment, saved)
-        progress.restore(saved)
+        try:
+            restore(model, environment, saved)
+            progress.restore(saved)
+        except (KeyError, RuntimeError, ValueError) as error:  # the same numbers, but another version of this package
+            raise RunFolderError(f"the checkpoint in {folder} does not fit ({error}); start the run anew") from None
         del saved  # a replay buffer is large
     before = model.num_timesteps
     with Diary(folder, experiment.total_steps, before) as progress.diary:
@@ -145,6 +152,6 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         "steps": model.num_timesteps,
         "seconds": progress.seconds_before + progress.seconds,
         "steps_per_second": (model.num_timesteps - before) / progress.seconds,
-        "environment_share": progress.clock.seconds / progress.seconds,
+        "environment_share": progress.physics.seconds / progress.seconds,
         "landing_rate_while_exploring": progress.tally.landing_rate,
     }

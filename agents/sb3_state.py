@@ -58,7 +58,10 @@ def snapshot(model: BaseAlgorithm, environment: LanderVecEnv) -> dict[str, Any]:
 
 
 def restore(model: BaseAlgorithm, environment: LanderVecEnv, saved: Mapping[str, Any]) -> None:
-    """Put a snapshot of the same experiment back; ``learn(..., reset_num_timesteps=False)`` then goes on from it."""
+    """Put a snapshot of the same experiment back; ``learn(..., reset_num_timesteps=False)`` then goes on from it.
+
+    Raises KeyError, RuntimeError or ValueError for a snapshot of something else.
+    """
     whole: Any = model
     model.policy.load_state_dict(saved["policy"])
     for name, optimizer in optimizers_of(model).items():
