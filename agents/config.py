@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -53,6 +53,17 @@ class Network(Strict):
     )
 
 
+class Curriculum(Strict):
+    """Practice on mild faults first, on worse ones once enough flights land."""
+
+    start: float = Field(0.0, ge=0.0, le=1.0, description="severity of the faults at first; 1 is the scenario itself")
+    step: float = Field(0.1, gt=0.0, le=1.0, description="by which the severity rises")
+    promote_at: float = Field(0.9, gt=0.0, le=1.0, description="share of landings, while exploring, at which it rises")
+    episodes: int = Field(
+        2000, ge=1, description="that it is judged by; with few for each lander, short ones weigh more"
+    )
+
+
 class Evaluation(Strict):
     """What the run ends with."""
 
@@ -80,6 +91,7 @@ class Experiment(Strict):
     ppo: Ppo = Ppo()
     off_policy: OffPolicy = OffPolicy()
     network: Network = Network()
+    curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
     evaluation: Evaluation = Evaluation()
 
     @model_validator(mode="after")
@@ -93,6 +105,8 @@ class Experiment(Strict):
             raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
         if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
+        if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} has no curriculum; rsl_rl.ppo has, or leave [curriculum] out")
         return self
 
 
@@ -130,7 +144,8 @@ def _explain(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         owner: Any = Experiment
         for part in item["loc"][:-1]:
-            owner = owner.model_fields[part].annotation
+            table = owner.model_fields[part].annotation
+            owner = next(iter(get_args(table)), table)  # one that may be left out stands before None
         return f"unknown key {path!r}; {owner.__name__} has: {', '.join(owner.model_fields)}"
     return f"{path}: {item['msg']}, got {item['input']!r}"
 

@@ -7,8 +7,13 @@ everything else that is drawn, stays as it is.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from lunar_env import Scenario, load_scenario
+import torch
+
+from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.descent import Transition
 from lunar_env.faults import KINDS, magnitude_of
 from lunar_env.quantities import Number, Range
 from lunar_env.scenario import possible_faults
@@ -50,18 +55,62 @@ def narrowed(value: Range, neutral: float, severity: float) -> Number:
 
 
 class Curriculum:
-    """How severe the faults are now, and when they become worse."""
+    """How severe the faults are now, and when they become worse.
 
-    def __init__(self, scenario: Scenario, start: float, step: float, promote_at: float) -> None:
-        self.scenario, self.severity, self.step, self.promote_at = scenario, start, step, promote_at
+    It judges by the newest episodes: when enough have ended, either enough of them landed, or the count begins anew, so
+    that what a pilot could not do long ago is not held against it. An episode that began before the faults became worse
+    counts for neither.
+
+    Args:
+        descent: whose landers practise; its own scenario has full severity.
+        start: severity of the first episodes; begin them after this.
+        step: by which it rises.
+        promote_at: share of the episodes that must land, with the noise that explores.
+        episodes: that must have ended before they are judged, of all processes that learn together.
+    """
+
+    def __init__(self, descent: Descent, start: float, step: float, promote_at: float, episodes: int) -> None:
+        self.descent, self.severity = descent, start
+        self.step, self.promote_at, self.episodes = step, promote_at, episodes
+        self.counts = torch.zeros(2, dtype=torch.int64, device=descent.device)  # landed and ended
+        # (N,) whether the lander's present episode began at the present severity
+        self.counted = torch.ones(descent.num_envs, dtype=torch.bool, device=descent.device)
+        descent.draw_from(self.now())
 
     def now(self) -> Scenario:
         """The scenario to practise on."""
-        return eased(self.scenario, self.severity)
+        return eased(self.descent.scenario, self.severity)
 
-    def promotes(self, landing_rate: float) -> bool:
-        """Make the faults worse if enough episodes landed. Returns whether they changed."""
-        if self.severity >= 1.0 or landing_rate < self.promote_at:
+    def add(self, transition: Transition) -> None:
+        """Count the episodes that ended in a step, without waiting for the device."""
+        landed = transition.outcome == int(Outcome.LANDED)
+        self.counts += (torch.stack([landed, transition.done]) & self.counted).sum(dim=1)
+        self.counted |= transition.done
+
+    def promotes(self, landed: int, ended: int) -> bool:
+        """Make the faults of later episodes worse if enough landed. Returns whether they changed.
+
+        Args:
+            landed: by ``counts``, of all processes that learn together: all have to decide alike.
+            ended: the same.
+        """
+        if self.severity >= 1.0 or ended < self.episodes:
             return False
-        self.severity = min(self.severity + self.step, 1.0)
+        self.counts.zero_()
+        if landed / ended < self.promote_at:
+            return False
+        self.severity = min(round(self.severity + self.step, 9), 1.0)  # ten tenths are one
+        self.counted.zero_()
+        self.descent.draw_from(self.now())
         return True
+
+    def snapshot(self) -> dict[str, Any]:
+        """What ``restore`` needs at the end of a rollout."""
+        return {"severity": self.severity, "counts": self.counts.clone(), "counted": self.counted.clone()}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Go on counting, and let the descent draw as it did then."""
+        self.severity = saved["severity"]
+        self.counts.copy_(saved["counts"])
+        self.counted.copy_(saved["counted"])
+        self.descent.draw_from(self.now())

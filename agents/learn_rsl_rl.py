@@ -15,6 +15,7 @@ import torch
 
 from agents.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
 from agents.config import Experiment
+from agents.curriculum import Curriculum
 from agents.guards import NotFiniteError, finite_gradients, stop
 from agents.policy import save_policy
 from agents.rsl_rl_dialect import Descents, build, extract_policy
@@ -32,6 +33,10 @@ class Learner:
         self.device = torch.device(experiment.device)
         torch.manual_seed(experiment.seed)  # the same first weights in every process
         self.descents = Descents(experiment, practice, self.device, self.rank)
+        self.curriculum = None
+        if experiment.curriculum is not None:
+            self.curriculum = Curriculum(self.descents.descent, **experiment.curriculum.model_dump())
+            self.descents.begin()  # anew, and mildly
         self.algorithm = build(experiment, self.descents, self.ranks, self.rank)
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
         self.seen = self.descents.observe()
@@ -54,6 +59,8 @@ class Learner:
                 extras = {"time_outs": transition.truncated, "final_obs": final}
                 self.algorithm.process_env_step(self.seen, transition.reward, transition.done, extras)
                 self.tally.add(transition)
+                if self.curriculum is not None:
+                    self.curriculum.add(transition)
             self.algorithm.compute_returns(self.seen)
 
     def update(self) -> dict[str, float]:
@@ -78,6 +85,8 @@ class Learner:
             now = time.perf_counter()
             self.seconds = before + now - began
             diary.write(self.steps, self.told(losses, now - began))
+            if self.curriculum is not None:
+                self.curriculum.promotes(*sums_of_all(self.curriculum.counts))
             # The first process's clock decides for all: their checkpoints have to be of one moment.
             due = now - saved > self.experiment.checkpoint_every
             if self.steps < self.experiment.total_steps and from_the_first(due):
@@ -93,12 +102,14 @@ class Learner:
         """
         flown = self.steps - self.steps_before
         speed = {
+            "speed/seconds": self.seconds,
             "speed/steps_per_second": flown / seconds,
             "speed/environment_steps_per_second": flown / self.descents.seconds,
             "speed/learner_steps_per_second": flown / self.seconds_learning,
             "speed/environment_share": self.descents.seconds / seconds,
         }
-        return {**self.tally.close(), **speed, **{f"loss/{name}": loss for name, loss in losses.items()}}
+        practice = {} if self.curriculum is None else {"curriculum/severity": self.curriculum.severity}
+        return {**self.tally.close(), **practice, **speed, **{f"loss/{name}": loss for name, loss in losses.items()}}
 
     def save(self) -> None:
         """A checkpoint to go on from, and the policy as it is."""
@@ -117,6 +128,7 @@ class Learner:
             "descents": self.descents.descent.snapshot(),
             "random": random_state(self.device),
             "tally": self.tally.snapshot(),
+            "curriculum": None if self.curriculum is None else self.curriculum.snapshot(),
             "processes": self.ranks,
             "steps": self.steps,
             "seconds": self.seconds,
@@ -136,6 +148,8 @@ class Learner:
                 model.reset(hidden_state=moved(saved["memories"][memory], self.device))
             self.descents.descent.restore(saved["descents"])
             self.tally.restore(saved["tally"])
+            if self.curriculum is not None:
+                self.curriculum.restore(saved["curriculum"])
             self.steps = self.steps_before = saved["steps"]
             self.seconds = saved["seconds"]
             set_random_state(saved["random"], self.device)
@@ -253,6 +267,14 @@ def on_any(wrong: bool, device: torch.device) -> bool:
     told = torch.tensor(float(wrong), device=device)
     torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
     return bool(told)
+
+
+def sums_of_all(counts: torch.Tensor) -> list[int]:
+    """The counts of all processes together."""
+    if torch.distributed.is_initialized():
+        counts = counts.clone()
+        torch.distributed.all_reduce(counts)
+    return counts.tolist()
 
 
 def moved(memory: Any, device: torch.device) -> Any:

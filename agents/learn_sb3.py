@@ -99,6 +99,7 @@ class Progress(BaseCallback):
         self.told_at = self.num_timesteps
         steps, seconds = self.num_timesteps - self.first, self.seconds
         speed = {
+            "speed/seconds": self.seconds_before + seconds,
             "speed/steps_per_second": steps / seconds,
             "speed/environment_steps_per_second": steps / self.physics.seconds,
             "speed/environment_share": self.physics.seconds / seconds,

@@ -57,10 +57,15 @@ class Descents:
         # "disabled", so that an episode that ended can still be looked at: its last truth is what a privileged critic
         # needs at a timeout. ``step`` begins the next one at once.
         self.descent = Descent(practice, experiment.num_envs, device, experiment.seed, autoreset="disabled")
-        self.descent.reset(seed=experiment.seed, first_lander=rank * experiment.num_envs)
+        self.seed, self.first_lander = experiment.seed, rank * experiment.num_envs
+        self.begin()
         self.features = Features(practice.observation_table()).to(device)
         self.privileged = experiment.network.critic == "privileged"
         self.seconds = 0.0  # spent in the physics
+
+    def begin(self) -> None:
+        """The first episode of every lander."""
+        self.descent.reset(seed=self.seed, first_lander=self.first_lander)
 
     def observe(self) -> TensorDict:
         """What is seen now: features for the pilot and, for a privileged critic, the truth and the faults."""

@@ -96,3 +96,4 @@ class Diary:
         if self.writer is not None:
             for name, value in told.items():
                 self.writer.add_scalar(name, value, steps)
+            self.writer.flush()  # a checkpoint may follow, then a kill: what is told before it is never told again

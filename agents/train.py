@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import tyro
 
 from agents.config import ConfigError, Experiment, experiment, load_experiment
+from agents.curriculum import eased
 from agents.evaluate import Campaign, check, evaluate
 from agents.guards import NotFiniteError
 from agents.policy import PolicyFileError, read_card
@@ -53,6 +54,24 @@ def main() -> int:
 
 def run(arguments: Arguments) -> None:
     """Prepare the folder, train, evaluate."""
+    wanted, folder, story = trained(arguments)
+    if not first_process():
+        return
+    told = story["training"]
+    facts = [
+        ("command", story["command"]),
+        ("commit", story["commit"]),
+        ("training", f"{told['steps']:,} decisions in {told['seconds'] / 60:.1f} minutes, seed {wanted.seed}"),
+        ("machine", f"{story['system']}, device {story['device']}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in story["packages"].items())),
+    ]
+    began = time.perf_counter()
+    evaluate(campaign_of(wanted, folder, (*wanted.evaluation.pilots, str(folder)), facts))
+    print(f"evaluated in {time.perf_counter() - began:.0f} s")
+
+
+def trained(arguments: Arguments) -> tuple[Experiment, Path, dict[str, Any]]:
+    """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` tells as well."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
     story = {"seed": wanted.seed, **provenance(wanted.device)}
@@ -65,24 +84,15 @@ def run(arguments: Arguments) -> None:
 
     told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume=arguments.resume is not None)
     if not first_process():
-        return
+        return wanted, folder, story
     story["training"] = told
-    write_json(folder / "run.json", story)
     write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
+    write_json(folder / "run.json", story)  # the last: a run whose training stands in it is finished
     print(
         f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, "
         f"{told['steps_per_second']:,.0f} per s, {100 * told['environment_share']:.0f} % of the time in the environment"
     )
-    facts = [
-        ("command", story["command"]),
-        ("commit", story["commit"]),
-        ("training", f"{told['steps']:,} decisions in {told['seconds'] / 60:.1f} minutes, seed {wanted.seed}"),
-        ("machine", f"{story['system']}, device {story['device']}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in story["packages"].items())),
-    ]
-    began = time.perf_counter()
-    evaluate(campaign_of(wanted, folder, (*wanted.evaluation.pilots, str(folder)), facts))
-    print(f"evaluated in {time.perf_counter() - began:.0f} s")
+    return wanted, folder, story
 
 
 def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
@@ -135,6 +145,8 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
+    if wanted.curriculum is not None:
+        eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
     return scenario, practice
 
 

@@ -386,21 +386,47 @@ def end_of(wanted, folder):
     saved = load_checkpoint(folder, wanted.model_dump(mode="json"))
     del saved["seconds"]
     assert saved["steps"] == wanted.total_steps
-    assert {"networks", "memories", "descents", "random", "tally"} <= set(saved)
+    assert {"networks", "memories", "descents", "random", "tally", "curriculum"} <= set(saved)
     return saved
 
 
+# A range finder that is silent above some altitude, a lower one after the third update, because many land by chance:
+# the limits are wide. The checkpoints before and after it hold counts that are not zero.
+CURRICULUM = {
+    "changes": {
+        "time_limit": 20.0,
+        "limits.descent_rate": 100.0,
+        "limits.lateral_speed": 100.0,
+        "limits.tilt": 1.5,
+        "limits.rate": 1.0,
+        "faults.late_acquisition.probability": 1.0,
+        "faults.late_acquisition.altitude": [10.0, 1_000.0],
+    },
+    "practice": {"start.progress": [0.9, 1.0]},
+    "curriculum": {"start": 0.25, "step": 0.25, "promote_at": 0.5, "episodes": 8},
+}
+
+
 @pytest.mark.parametrize(
-    "memory, critic, count", [("none", "same", 10), ("gru", "privileged", 10), ("lstm", "same", 2)]
+    "memory, critic, count, changes",
+    [
+        ("none", "same", 10, {}),
+        ("gru", "privileged", 10, {}),
+        ("lstm", "same", 2, {}),
+        ("gru", "privileged", 10, CURRICULUM),
+    ],
+    ids=["none", "gru", "lstm", "curriculum"],
 )
-def test_a_run_killed_at_any_moment_ends_with_the_same_bits(memory, critic, count, tmp_path):
-    wanted = tiny(memory, critic)
+def test_a_run_killed_at_any_moment_ends_with_the_same_bits(memory, critic, count, changes, tmp_path):
+    wanted = tiny(memory, critic, **changes)
     whole = tmp_path / "whole"
     whole.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         fuse = Fuse(patch)
         fly(wanted, whole, resume=False)
     expected = end_of(wanted, whole)
+    if changes:
+        assert expected["curriculum"]["severity"] == 0.5, "no promotion to go through"
     first = fuse.moments.index("put checkpoint.pt in place") + 2  # counted from 1, and after it is in place
     named = {
         name: [n for n, moment in enumerate(fuse.moments, 1) if moment == name and n >= first]

@@ -1,10 +1,12 @@
 """A curriculum makes faults milder, never others, and a batch draws from it without being made anew."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from agents.curriculum import Curriculum, eased, narrowed
-from lunar_env import Descent, load_scenario
+from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.faults import KINDS, magnitude_of
 from lunar_env.quantities import Range, leaves
 
@@ -49,12 +51,91 @@ def test_half_of_the_severity_is_half_of_the_way_from_the_mildest_value(value, n
     assert (half.low, half.high) == pytest.approx(expected)
 
 
-def test_it_promotes_on_success_only_and_ends_at_the_scenario_itself():
-    curriculum = Curriculum(every_fault(), start=0.8, step=0.15, promote_at=0.9)
-    assert not curriculum.promotes(0.89) and curriculum.severity == 0.8
-    assert curriculum.promotes(0.9) and curriculum.promotes(1.0)
-    assert curriculum.severity == 1.0 and curriculum.now() == every_fault()
-    assert not curriculum.promotes(1.0)
+def curriculum(start=0.0, step=0.25, promote_at=0.9, episodes=1, landers=4):
+    """One on a fresh batch, whose first episodes are of its beginning."""
+    made = Curriculum(Descent("resilience", landers, seed=1), start, step, promote_at, episodes)
+    made.descent.reset(seed=1)
+    return made
+
+
+def told(made, *outcomes):
+    """What a step tells that ends with these outcomes."""
+    codes = torch.tensor([int(Outcome[name]) for name in outcomes], dtype=torch.int32)
+    out_of_time, flying = codes == int(Outcome.OUT_OF_TIME), codes == int(Outcome.FLYING)
+    return replace(made.descent.transition(), outcome=codes, terminated=~(out_of_time | flying), truncated=out_of_time)
+
+
+def lowest_altitude(made):
+    """Of the first returns that the next episodes draw: 5,000 m are the mildest, 200 m the worst."""
+    made.descent.reset()
+    return float(made.descent.state["drawn.faults.late_acquisition.altitude"].min())
+
+
+def test_it_promotes_when_enough_of_enough_episodes_landed_and_ends_at_the_scenario_itself():
+    made = curriculum(start=0.8, step=0.15, episodes=100)
+    assert not made.promotes(99, 99), "so few may be luck"
+    assert not made.promotes(89, 100) and made.severity == 0.8
+    assert made.promotes(90, 100) and made.promotes(500, 500)
+    assert made.severity == 1.0 and made.now() == load_scenario("resilience")
+    assert not made.promotes(100, 100)
+
+
+def test_ten_steps_of_a_tenth_are_the_whole_severity():
+    made = curriculum(step=0.1)
+    assert [made.promotes(1, 1) for _ in range(11)] == [True] * 10 + [False]
+    assert made.severity == 1.0
+
+
+def test_the_batch_draws_worse_faults_after_a_promotion():
+    made = curriculum(step=0.5, landers=256)
+    assert lowest_altitude(made) == pytest.approx(5_000.0)
+    assert not made.promotes(0, 1)
+    assert lowest_altitude(made) == pytest.approx(5_000.0)
+    for least in (1_000.0, 200.0):  # in logarithms, half of the way and all of it
+        assert made.promotes(1, 1)
+        assert least <= lowest_altitude(made) < 1.1 * least
+
+
+def test_an_episode_that_began_before_the_faults_became_worse_counts_for_neither():
+    made = curriculum()
+    made.add(told(made, "LANDED", "CRASHED", "FLYING", "OUT_OF_TIME"))
+    made.add(told(made, "LANDED", "FLYING", "FLYING", "FLYING"))
+    assert made.counts.tolist() == [2, 4]
+    assert made.promotes(1, 1)
+    assert made.counts.tolist() == [0, 0]
+    made.add(told(made, "LANDED", "FLYING", "CRASHED", "FLYING"))
+    assert made.counts.tolist() == [0, 0], "these began in milder days"
+    made.add(told(made, "LANDED", "LANDED", "CRASHED", "FLYING"))
+    assert made.counts.tolist() == [1, 2]
+
+
+def test_old_failures_are_not_held_against_a_pilot():
+    made = curriculum(episodes=4)
+    made.add(told(made, *["CRASHED"] * 4))
+    assert not made.promotes(*made.counts.tolist())
+    made.add(told(made, "LANDED", "LANDED", "FLYING", "FLYING"))
+    assert not made.promotes(*made.counts.tolist())
+    assert made.counts.tolist() == [2, 2], "it counts anew before there are enough"
+    made.add(told(made, "FLYING", "FLYING", "LANDED", "LANDED"))
+    assert made.promotes(*made.counts.tolist())
+
+
+def test_a_curriculum_put_back_counts_on_and_draws_as_it_did():
+    made = curriculum(step=0.5)
+    made.promotes(1, 1)
+    made.add(told(made, "CRASHED", "LANDED", "FLYING", "FLYING"))
+    made.add(told(made, "LANDED", "FLYING", "FLYING", "LANDED"))
+    saved = made.snapshot()
+    other = curriculum(step=0.5)
+    other.restore(saved)
+    for each in (made, other):  # whatever happens next
+        each.add(told(each, *["LANDED"] * 4))
+    assert other.severity == made.severity == 0.5
+    assert other.counts.tolist() == made.counts.tolist() == [4, 4]
+    assert saved["counts"].tolist() == [1, 1], "the snapshot goes on counting"
+    for each in (made, other):
+        each.descent.reset(seed=9)
+    assert torch.equal(other.descent.state.drawn, made.descent.state.drawn)
 
 
 def test_a_scenario_without_ranges_of_faults_has_nothing_to_ease():

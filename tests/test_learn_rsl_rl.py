@@ -29,7 +29,7 @@ from agents.learn_rsl_rl import Learner, learn
 from agents.policy import LearnedPilot, save_policy
 from agents.rsl_rl_dialect import GROUPS, Descents, ExactTimeoutPPO, extract_policy, mini_batches
 from agents.run_folder import RunFolderError
-from agents.telling import FORGETS, SPEEDS, TERMS, TOTALS, Tally
+from agents.telling import FORGETS, SPEEDS, TERMS, TOTALS, Diary, Tally
 from lunar_env import Descent, Outcome, load_scenario
 
 LANDERS, STEPS = 32, 24
@@ -398,7 +398,7 @@ def test_tensorboard_shows_every_update_once_even_if_the_run_was_cut_off(tmp_pat
     rewards = {"reward/approach", "reward/propellant_cost", "reward/touchdown"}
     paces = {"speed/steps_per_second", "speed/environment_steps_per_second", "speed/learner_steps_per_second"}
     losses = {"loss/value", "loss/surrogate", "loss/entropy"}
-    others = {"landed", "episodes", "speed/environment_share"}
+    others = {"landed", "episodes", "speed/environment_share", "speed/seconds"}
     assert set(shown) == outcomes | speeds | flight | rewards | paces | losses | others
     assert summary["landing_rate_while_exploring"] == pytest.approx(shown["landed"][-1][1])
     assert all(math.isfinite(value) for values in shown.values() for _, value in values)
@@ -412,6 +412,88 @@ def test_a_run_that_has_reached_its_total_tells_the_same_when_it_is_resumed(tmp_
     again = learn(wanted, HURRIED, HURRIED, tmp_path, resume=True)
     for name in ("steps", "seconds", "landing_rate_while_exploring"):
         assert again[name] == first[name]
+
+
+# A curriculum
+
+# A range finder that is silent above some altitude, on a way so short and so gently judged that some land by chance.
+FAULTY = {
+    "time_limit": 20.0,
+    "limits.descent_rate": 100.0,
+    "limits.lateral_speed": 100.0,
+    "limits.tilt": 1.5,
+    "limits.rate": 1.0,
+    "faults.late_acquisition.probability": 1.0,
+    "faults.late_acquisition.altitude": [10.0, 1_000.0],
+}
+
+
+def practising(**changes):
+    """A tiny run with a curriculum that one landing in ten promotes, by a pilot that does next to nothing."""
+    numbers = {"start": 0.25, "step": 0.25, "promote_at": 0.1, "episodes": 10}
+    near = {"start.progress": [0.5, 1.0]}
+    return experiment(changes=FAULTY, practice=near, curriculum=numbers, network={"hidden": (16, 16)}, **changes)
+
+
+def altitudes(made):
+    """Below which the range finders of the present episodes give their first return [m]; 1,000 m are the mildest."""
+    return made.descents.descent.state["drawn.faults.late_acquisition.altitude"]
+
+
+def test_the_practice_becomes_harder_as_the_learner_lands(tmp_path):
+    wanted = practising(total_steps=6 * LANDERS * STEPS)
+    scenario, practice = train.scenarios_of(wanted)
+    made = Learner(wanted, practice, scenario, tmp_path)
+    assert 752.5 <= altitudes(made).min() < 850.0, "the first episodes are not mild"
+    fresh = Descents(wanted, practice, torch.device("cpu"), rank=0).descent
+    for name in ("lander", "episode", "seed_low"):
+        assert torch.equal(made.descents.descent.state[f"episode.{name}"], fresh.state[f"episode.{name}"]), name
+    with Diary(tmp_path, wanted.total_steps, 0) as diary:
+        made.learn(diary)
+    shown = [value for _, value in written(tmp_path)["curriculum/severity"]]
+    assert len(shown) == 6
+    assert shown[0] == 0.25, "what is told of a rollout is not the severity that it was flown at"
+    assert shown == sorted(shown) and set(shown) <= {0.25, 0.5, 0.75, 1.0}
+    assert made.curriculum.severity >= shown[-1] > 0.5
+    made.descents.descent.reset(seed=3)
+    assert altitudes(made).min() < 500.0
+
+
+def test_without_a_curriculum_the_practice_is_the_scenario_itself(tmp_path):
+    wanted = practising().model_copy(update={"curriculum": None})
+    scenario, practice = train.scenarios_of(wanted)
+    assert altitudes(Learner(wanted, practice, scenario, tmp_path)).min() < 300.0
+
+
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        ("[curriculum]\nstart = 1.5", ["curriculum.start", "less than or equal to 1", "1.5"]),
+        ("[curriculum]\nstep = 0.0", ["curriculum.step", "greater than 0", "0.0"]),
+        ("[curriculum]\npromote_at = 90", ["curriculum.promote_at", "less than or equal to 1", "90"]),
+        ("[curriculum]\nepisodes = 0", ["curriculum.episodes", "greater than or equal to 1", "0"]),
+        (
+            "[curriculum]\nend = 1.0",
+            ["unknown key 'curriculum.end'", "Curriculum has: start, step, promote_at, episodes"],
+        ),
+        ("[curriculum]", ["no fault of 'planar' has a magnitude", "give one a range, or leave [curriculum] out"]),
+        (
+            'algorithm = "sb3.ppo"\n[curriculum]',
+            ["sb3.ppo has no curriculum; rsl_rl.ppo has, or leave [curriculum] out"],
+        ),
+    ],
+)
+def test_a_curriculum_that_cannot_be_is_refused_before_there_is_a_folder(lines, words, tmp_path, monkeypatch, capsys):
+    config = tmp_path / "tiny.toml"
+    algorithm = "" if "algorithm" in lines else 'algorithm = "rsl_rl.ppo"\n'
+    config.write_text(f'scenario = "planar"\n{algorithm}{lines}\n', encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["agents.train", str(config), f"--out={tmp_path / 'run'}"])
+    assert train.main() == 2
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    for word in words:
+        assert word in told, told
+    assert not (tmp_path / "run").exists()
 
 
 # What is not finite

@@ -371,6 +371,7 @@ TOLD = {
     "flight/lateral_speed", "outcome/landed", "outcome/crashed",
     "outcome/out_of_time", "reward/approach", "reward/propellant_cost", "reward/touchdown", "speed/steps_per_second",
     "speed/environment_steps_per_second", "speed/learner_steps_per_second", "speed/environment_share",
+    "speed/seconds",
 }  # fmt: skip
 LOSSES = {
     "sb3.ppo": {"train/value_loss", "train/policy_gradient_loss", "train/approx_kl"},

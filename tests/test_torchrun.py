@@ -31,11 +31,28 @@ num_envs = {LANDERS}
 total_steps = {4 * 2 * LANDERS * STEPS}
 checkpoint_every = 1e-6
 threads = 1
-changes = {{ time_limit = 20.0 }}
-practice = {{ "start.progress" = [0.0, 1.0] }}
+practice = {{ "start.progress" = [0.9, 1.0] }}
 ppo = {{ steps = {STEPS}, batch_size = 48, epochs = 1 }}
 network = {{ hidden = [16, 16], memory = "gru", memory_size = 8, critic = "privileged" }}
 evaluation = {{ episodes = 2, pilots = [] }}
+
+[changes]
+time_limit = 20.0
+# Limits so wide that many land by chance.
+limits.descent_rate = 100.0
+limits.lateral_speed = 100.0
+limits.tilt = 1.5
+limits.rate = 1.0
+faults.late_acquisition.probability = 1.0
+faults.late_acquisition.altitude = [10.0, 1_000.0]
+"""
+# Twelve episodes have ended after the second update and after the fourth, in both processes together but not in one.
+CURRICULUM = """
+[curriculum]
+start = 0.25
+step = 0.25
+promote_at = 0.5
+episodes = 12
 """
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no process groups")
@@ -74,7 +91,7 @@ def assert_same(left, right):
 def finished(tmp_path_factory):
     """A run of two processes, from its configuration to its report; and what it has said."""
     folder = tmp_path_factory.mktemp("torchrun")
-    (folder / "tiny.toml").write_text(CONFIG, encoding="utf-8")
+    (folder / "tiny.toml").write_text(CONFIG + CURRICULUM, encoding="utf-8")
     done = torchrun("-m", "agents.train", folder / "tiny.toml", f"--out={folder / 'run'}")
     assert done.returncode == 0, done.stderr
     return folder / "run", done
@@ -103,6 +120,12 @@ def test_each_process_flies_other_landers_and_explores_in_its_own_way(finished):
     assert landers == [list(range(LANDERS)), list(range(LANDERS, 2 * LANDERS))]
     draws = [checkpoint(folder, name)["random"]["cpu"] for name in ("checkpoint.pt", "checkpoint.rank1.pt")]
     assert not torch.equal(*draws)
+
+
+def test_processes_make_their_practice_harder_together(finished):
+    folder, _ = finished
+    first, second = (checkpoint(folder, name)["curriculum"] for name in ("checkpoint.pt", "checkpoint.rank1.pt"))
+    assert first["severity"] == second["severity"] == 0.75
 
 
 def test_only_the_first_process_writes_and_speaks(finished):
@@ -157,6 +180,7 @@ def test_processes_killed_one_checkpoint_apart_end_with_the_same_bits(finished, 
         again, expected = checkpoint(folder, name), checkpoint(finished[0], name)
         assert again["steps"] == expected["steps"]
         assert_same(weights(again), weights(expected))
+        assert again["curriculum"]["severity"] == expected["curriculum"]["severity"]
         assert torch.equal(again["random"]["cpu"], expected["random"]["cpu"])
         for part, table in expected["descents"].items():
             # As bytes: the tables have whole numbers in columns of float32.
