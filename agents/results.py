@@ -1,0 +1,181 @@
+"""Fly every shipped policy again: ``python -m agents.results [--only NAME ...] [--page docs/results.md]``.
+
+What is flown, beside what, and what is promised stands in agents/shipped_results.py. Writes results.json and
+results.md; the exit code is 1 if a promise is not kept.
+"""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from tqdm import tqdm
+
+from agents.evaluate import Campaign, check, failure, label
+from agents.flying import Flights, fly_episodes
+from agents.policy import CARD, WEIGHTS, read_card
+from agents.results_page import page, words
+from agents.run_folder import make_folder, provenance, write_json, write_text
+from agents.shipped_results import RESULTS, Floor, Result
+from agents.statistics import summary
+from agents.touchdowns import spreads, within
+from lunar_env import Outcome, load_scenario
+from lunar_env.bench.tables import replaced
+
+COUNTS = ("episodes", "landed", "landed_strict", "wilson", "wilson_strict", "outcomes")
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Fly the shipped policies beside their rivals, and see whether they keep what is promised."""
+
+    only: tuple[str, ...] = ()
+    """Results to fly, by name; of the others what is known stays as it is."""
+    out: Path = Path("runs/results")
+    """Folder of results.json and results.md."""
+    page: Path | None = None
+    """Markdown page whose markers get the tables as well."""
+
+
+def main() -> int:
+    """The command line. Returns the exit code: 0 if all floors are met, 1 if one is not, 2 for a wrong request."""
+    arguments = tyro.cli(Arguments, prog="python -m agents.results", description=__doc__)
+    try:
+        return run(arguments)
+    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: Arguments) -> int:
+    """Fly, write the files, say which floors are met. Returns the exit code, 0 or 1."""
+    make_folder(arguments.out)
+    if arguments.page is not None:
+        replaced(arguments.page.read_text(encoding="utf-8"), "")  # refused now, not after all flights
+    asked = chosen(arguments.only)
+    for result in asked:
+        check(campaign(result, arguments.out))
+    kept = {} if not arguments.only else known(arguments.out / "results.json")
+    story = provenance("cpu")
+    with tqdm(total=sum(result.episodes * (1 + len(result.pilots)) for result in asked), unit="episode") as bar:
+        flown = {result.name: fly(result, story, bar) for result in asked}
+    entries = [flown.get(result.name) or told(result, kept) for result in RESULTS]
+    write_json(arguments.out / "results.json", {"results": entries})
+    write_text(arguments.out / "results.md", page(entries))
+    if arguments.page is not None:
+        write_text(arguments.page, replaced(arguments.page.read_text(encoding="utf-8"), page(entries).rstrip()))
+    print(page(entries))
+    return verdict(entries, arguments)
+
+
+def chosen(only: Sequence[str]) -> list[Result]:
+    """The results to fly: those asked for by name, else those whose policy is there."""
+    names = [result.name for result in RESULTS]
+    if unknown := [name for name in only if name not in names]:
+        raise KeyError(f"unknown result {unknown[0]!r}; known: {', '.join(names)}")
+    asked = [result for result in RESULTS if result.name in only or (not only and not missing(result))]
+    for result in asked:
+        if missing(result):
+            raise ValueError(f"{result.name} cannot be flown: {missing(result)}")
+    return asked
+
+
+def missing(result: Result) -> str:
+    """Why a result cannot be flown, or nothing."""
+    if (Path(result.policy) / CARD).exists():
+        return ""
+    return f"{result.policy} holds no policy yet; python -m agents.curves CONFIG --ship {result.policy} makes one"
+
+
+def campaign(result: Result, out: Path) -> Campaign:
+    """What is flown, in the words of the evaluation."""
+    scenario = load_scenario(result.scenario, **result.changes)
+    return Campaign((scenario,), (result.policy, *result.pilots), result.episodes, result.seed, out, scenario.name)
+
+
+def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
+    """The entry of one result: its definition, what was flown, how its floors stand."""
+    scenario = load_scenario(result.scenario, **result.changes)
+    rows, floors = [], [kept_by(None, floor) for floor in result.floors]
+    for pilot in (result.policy, *result.pilots):
+        bar.set_postfix_str(f"{label(pilot)} on {result.name}")
+        try:
+            flights = fly_episodes(pilot, scenario, result.episodes, result.seed, progress=bar)
+        except Exception as error:  # a pilot's own failure must not cost the others their results
+            rows.append(failure(scenario.name, label(pilot), result.episodes, error))
+            continue
+        counts = summary(scenario.name, label(pilot), flights.outcome, flights.record)
+        quantities = {"quantities": spreads(flights)}
+        rows.append({"pilot": label(pilot)} | {key: counts[key] for key in COUNTS} | quantities)
+        if pilot == result.policy:
+            floors = [kept_by(flights, floor) for floor in result.floors]
+    card = read_card(Path(result.policy))
+    flown = {
+        "weights_sha256": digest(Path(result.policy)),
+        "card": {key: card.get(key) for key in ("config", "set", "trained_steps", "seed", "commit")},
+        "rows": rows,
+        "floors": floors,
+        **{key: story[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
+    }
+    return definition(result) | {"flown": flown}
+
+
+def kept_by(flights: Flights | None, floor: Floor) -> dict[str, Any]:
+    """How a floor stands after these flights, or after none."""
+    if flights is None:
+        return {"words": floor.words(), "count": None, "episodes": None, "met": False}
+    well = within(flights, floor.at_most)
+    if floor.landed:
+        well &= flights.outcome == Outcome.LANDED
+    count, episodes = int(well.sum()), int(well.size)
+    return {"words": floor.words(), "count": count, "episodes": episodes, "met": count >= floor.share * episodes}
+
+
+def definition(result: Result) -> dict[str, Any]:
+    """An entry of agents/shipped_results.py as JSON has it."""
+    return dict(json.loads(json.dumps(asdict(result))))
+
+
+def digest(folder: Path) -> str:
+    """The SHA-256 of a policy's weights: which policy it was that flew."""
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
+def known(path: Path) -> dict[str, dict[str, Any]]:
+    """The entries of an older ``results.json`` by name; none if there is no such file."""
+    try:
+        return {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["results"]}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no list of results ({error}); fly them all, without --only") from None
+
+
+def told(result: Result, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The entry of a result that was not flown now: the older one if it still tells of the same, else that it lacks."""
+    old, asked = kept.get(result.name, {}), definition(result)
+    same = "flown" in old and asked == {key: old.get(key) for key in asked}
+    if same and not missing(result) and old["flown"]["weights_sha256"] == digest(Path(result.policy)):
+        return old
+    return asked | {"missing": missing(result) or f"not flown yet; python -m agents.results --only {result.name}"}
+
+
+def verdict(entries: Sequence[dict[str, Any]], arguments: Arguments) -> int:
+    """Say which floors are not met, what is missing and where the files are. Returns the exit code."""
+    floors = [(entry["name"], floor) for entry in entries if "flown" in entry for floor in entry["flown"]["floors"]]
+    for name, floor in floors:
+        if not floor["met"]:
+            print(f"{name}: {words(floor)}", file=sys.stderr)
+    met, absent = sum(floor["met"] for _, floor in floors), sum("missing" in entry for entry in entries)
+    failed = [row for entry in entries if "flown" in entry for row in entry["flown"]["rows"] if "failed" in row]
+    told_missing = f", {absent} of {len(entries)} results missing" if absent else ""
+    print(f"{met} of {len(floors)} floors met{told_missing}; results: {arguments.out / 'results.json'}, results.md")
+    return int(met < len(floors) or bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

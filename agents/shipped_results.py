@@ -1,0 +1,85 @@
+"""The results that the project ships, each one entry in ``RESULTS``: what is flown, beside what, and what is promised.
+
+They stand in Python rather than in a file of configs/: names are checked before anything is flown, a limit is written
+with its unit's factor and its source in a comment, and configs/ holds experiments alone.
+
+To add one: train its policy with ``python -m agents.curves CONFIG --ship runs/NAME``, add its entry here, and run
+``python -m agents.results --only NAME --page docs/results.md``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agents.shipping import VALIDATION_SEED
+from agents.statistics import STRICT
+from agents.touchdowns import QUANTITIES
+
+COUNTS = ("landed", "strict")
+TRAINED_BELOW = 1_000_000  # seeds of training
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A promise: at least this share of all episodes end well, with none of some quantities above its limit."""
+
+    share: float
+    at_most: Mapping[str, float] = field(default_factory=dict)  # in SI units, all in the same episode
+    landed: bool = True  # as the scenario has it; False counts every touchdown within the limits
+
+    def words(self) -> str:
+        """For instance "landed with rate of descent at most 2 m/s: at least 95 % of all episodes"."""
+        shown = {QUANTITIES[name]: limit for name, limit in self.at_most.items()}
+        limits = ", ".join(f"{one.words} at most {one.per_si * limit:g} {one.unit}" for one, limit in shown.items())
+        ended = ("landed" if self.landed else "touched down") + (f" with {limits}" if limits else "")
+        return f"{ended.replace(' °', '°')}: at least {100.0 * self.share:g} % of all episodes"
+
+
+@dataclass(frozen=True)
+class Published:
+    """Figures of others, to stand beside; they are quoted, not flown."""
+
+    source: str  # who, where, and its mark
+    figures: Mapping[str, str]  # text by column
+
+
+@dataclass(frozen=True)
+class Result:
+    """One table: a shipped policy and its rivals on the same episodes."""
+
+    name: str
+    scenario: str
+    policy: str  # folder
+    pilots: tuple[str, ...]  # that fly beside it
+    floors: tuple[Floor, ...]  # of the policy
+    changes: Mapping[str, Any] = field(default_factory=dict)  # to the scenario
+    episodes: int = 10_000
+    seed: int = 1_000_000
+    shows: tuple[str, ...] = ("landed", "strict", "speed", "descent_rate", "lateral_speed", "propellant_used")
+    published: tuple[Published, ...] = ()
+    note: str = ""  # one sentence below the table
+
+    def __post_init__(self) -> None:
+        """Refuse descents that are no test, and columns that nobody measures."""
+        if self.seed < TRAINED_BELOW or self.seed == VALIDATION_SEED:
+            raise ValueError(
+                f"{self.name}: seed {self.seed} is for training or for choosing among policies; a table needs one "
+                f"from {TRAINED_BELOW} on, other than {VALIDATION_SEED}"
+            )
+        columns = {*self.shows, *(name for other in self.published for name in other.figures)}
+        limits = {name for floor in self.floors for name in floor.at_most}
+        unknown = sorted((columns - {*COUNTS, *QUANTITIES}) | (limits - {*QUANTITIES}))
+        if unknown:
+            known = ", ".join((*COUNTS, *QUANTITIES))
+            raise ValueError(f"{self.name}: nothing measures {', '.join(unknown)}; known: {known}")
+
+
+RESULTS = (
+    Result(
+        name="reference",
+        scenario="resilience",
+        policy="runs/reference",
+        pilots=("robust", "cautious", "as_flown"),
+        floors=(Floor(0.99), Floor(0.95, STRICT)),  # [P]
+    ),
+)
