@@ -3,17 +3,14 @@
 Heights and speeds span four decades, and a soft touchdown happens in the last one. So each is given twice, in
 proportion and in the signed logarithm. The one combined quantity is the measured height, the slant range turned
 vertical and brought forward by its age; everything else is left to the network and its memory of past readings.
+Where beams are all there is, beam_features.py says what they tell together.
 """
 
 import torch
 from torch import nn
 
+from agents.beam_features import BeamGeometry, signed_log
 from lunar_env.observation import ObservationTable, pointing_down
-
-
-def signed_log(value: torch.Tensor, unit: float) -> torch.Tensor:
-    """sign(x) log(1 + |x| / unit): linear below ``unit``, logarithmic above."""
-    return torch.sign(value) * torch.log1p(torch.abs(value) / unit)
 
 
 class Features(nn.Module):
@@ -28,6 +25,7 @@ class Features(nn.Module):
         self.beams = table.beams()
         self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
+        self.geometry = None if "altitude" in self.column else BeamGeometry(table)
         self.size = self.per_reading(torch.zeros(1, 1, len(table.channels))).shape[-1] * table.history
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
@@ -38,6 +36,14 @@ class Features(nn.Module):
     def per_reading(self, scaled: torch.Tensor) -> torch.Tensor:
         """(N, history, channels) to (N, history, features)."""
         si = scaled * self.scale
+        last = [scaled[..., i] for i in self.actions]
+        columns = self.of_instruments(si) if self.geometry is None else self.geometry(si)
+        if "propellant" in self.column:
+            last = [2.0 * scaled[..., self.column["propellant"]] - 1.0, *last]
+        return torch.stack([*columns, *last], dim=-1)
+
+    def of_instruments(self, si: torch.Tensor) -> list[torch.Tensor]:
+        """Features of readings (N, history, channels) in SI units, beams and inertial state, each (N, history)."""
 
         def named(name: str) -> torch.Tensor:
             return si[..., self.column[name]]
@@ -58,6 +64,9 @@ class Features(nn.Module):
             if beam.speed:
                 columns += [named(beam.speed) / 50.0, signed_log(named(beam.speed), 1.0) / 3.0]
         measured = heights[0]
+        if self.table.pad:
+            for axis in ("position_x", "position_y"):
+                columns += [named(axis) / 1_000.0, signed_log(named(axis), 2.0) / 3.0]
         columns += [
             believed / 2_000.0,
             signed_log(believed, 50.0) / 3.0,
@@ -72,7 +81,5 @@ class Features(nn.Module):
             2.0 * named("attitude_y"),
             5.0 * named("rate_x"),
             5.0 * named("rate_y"),
-            2.0 * scaled[..., self.column["propellant"]] - 1.0,
-            *(scaled[..., i] for i in self.actions),
         ]
-        return torch.stack(columns, dim=-1)
+        return columns

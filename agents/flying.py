@@ -108,12 +108,15 @@ def note(trace: Trace, descent: Descent) -> None:
     truth = descent.truth()
     seen = descent.observations.read(descent.state.observation)
     beam = descent.observations.beams()[0]
-    cosine = pointing_down(seen.__getitem__, beam.direction)
+    true = dict(
+        zip(("attitude_x", "attitude_y", "attitude_z", "attitude_w"), descent.state["motion.attitude"].T, strict=True)
+    )
+    cosine = pointing_down((true | seen).__getitem__, beam.direction)  # who is shown beams only is drawn by the truth
     valid = bool(seen[beam.valid][0] > 0.5)
     trace.note(
         time=float(truth["time"][0]),
         altitude=float(truth["height"][0]),
-        believed_altitude=float(seen["altitude"][0]),
+        believed_altitude=float(seen["altitude"][0]) if "altitude" in seen else float("nan"),
         measured_altitude=float(seen[beam.range][0] * cosine[0]) if valid else float("nan"),
         descent_rate=float(truth["descent_rate"][0]),
         lateral_speed=float(truth["lateral_speed"][0]),

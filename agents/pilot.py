@@ -51,6 +51,15 @@ class Pilot(ABC):
         return {"control": cls.control, "history": cls.history, "decision_period": period}
 
 
+def require_inertial_state(name: str, scenario: Scenario) -> None:
+    """Refuse a scenario that shows beams only to a pilot that flies on the inertial state."""
+    if scenario.observation == "beams":
+        raise ValueError(
+            f"pilot {name!r} flies on altitude and velocity, scenario {scenario.name!r} shows its pilots beams only; "
+            "load it with observation='instruments', or fly a policy that was trained on beams"
+        )
+
+
 def require_control(name: str, scenario: Scenario, mode: str) -> None:
     """Refuse a scenario whose actions the pilot does not speak."""
     if scenario.control != mode:

@@ -25,9 +25,9 @@ AttitudeDrawn = mirrored(Attitude)
 
 
 @wp.func
-def stable_throttle(wished: float, minimum: float) -> float:
+def stable_throttle(wished: float, minimum: float, shutdown: float) -> float:
     """The nearest throttle at which the engine burns stably: off, or between the minimum and full."""
-    if wished < 0.5 * minimum:
+    if wished < shutdown * minimum:
         return 0.0
     return wp.clamp(wished, minimum, 1.0)
 
@@ -49,7 +49,7 @@ def forcing_of(
     forcing.torque = wp.vec3(
         wp.clamp(torque[0], -limit, limit), wp.clamp(torque[1], -limit, limit), wp.clamp(torque[2], -limit, limit)
     )
-    forcing.throttle = stable_throttle(throttle, engine.minimum_throttle)
+    forcing.throttle = stable_throttle(throttle, engine.minimum_throttle, engine.shutdown)
     forcing.inverse_lag = 0.0
     if engine.lag > 0.0:
         forcing.inverse_lag = 1.0 / engine.lag

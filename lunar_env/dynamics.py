@@ -44,8 +44,9 @@ class Engine:
 
     maximum_thrust: Number = number(1600.0, "N", "400 N main + 6 x 200 N assist [V2: MYN; count R]", high=1e8, low=0.0)
     specific_impulse: Number = number(290.0, "s", "blend of 318-321 s and 270 s [C]", low=1.0, high=1e9)
-    minimum_throttle: Number = number(
-        0.25, "-", "lowest stable throttle; below half of it the engine is off", low=0.0, high=1.0
+    minimum_throttle: Number = number(0.25, "-", "lowest stable throttle [P]", low=0.0, high=1.0)
+    shutdown: Number = number(
+        0.5, "-", "commands below this share of the minimum shut the engine off; 0: nothing does", low=0.0, high=1.0
     )
     lag: Number = number(
         0.05, "s", "first-order valve lag, 20-50 ms [P]; 0 or at least half a substep", low=0.0, high=10.0

@@ -41,6 +41,13 @@ class Navigation:
     gyro_bias_y: Number = number(0.0, "rad/s", "about body y", low=-1.0, high=1.0)
     gyro_bias_z: Number = number(0.0, "rad/s", "about body z", low=-1.0, high=1.0)
     angle_random_walk: Number = number(0.0, "rad/sqrt(s)", "each axis", low=0.0, high=1.0)
+    # Of the state that the pilot is shown, as in Gaudet's sets; the vehicle's own loops fly without these errors.
+    position_share_x: Number = number(0.0, "-", "shown x is too high by this share of its size", low=-0.9, high=0.9)
+    position_share_y: Number = number(0.0, "-", "shown y likewise", low=-0.9, high=0.9)
+    position_share_z: Number = number(0.0, "-", "shown z likewise", low=-0.9, high=0.9)
+    velocity_share_x: Number = number(0.0, "-", "shown velocity along x likewise", low=-0.9, high=0.9)
+    velocity_share_y: Number = number(0.0, "-", "shown velocity along y likewise", low=-0.9, high=0.9)
+    velocity_share_z: Number = number(0.0, "-", "shown velocity along z likewise", low=-0.9, high=0.9)
 
 
 NavigationDrawn = mirrored(Navigation)
@@ -51,6 +58,14 @@ def instrument_misleads(navigation: NavigationDrawn) -> bool:
     """Whether the unit's gyros or its accelerometers' scale are anything but perfect."""
     turns = wp.abs(navigation.gyro_bias_x) + wp.abs(navigation.gyro_bias_y) + wp.abs(navigation.gyro_bias_z)
     return turns + wp.abs(navigation.scale_error) + navigation.angle_random_walk > 0.0
+
+
+@wp.func
+def misjudged(position: wp.vec3, velocity: wp.vec3, navigation: NavigationDrawn):
+    """Position and velocity in the site frame with the errors that are shares of them: x + s |x| on each axis."""
+    there = wp.vec3(navigation.position_share_x, navigation.position_share_y, navigation.position_share_z)
+    moving = wp.vec3(navigation.velocity_share_x, navigation.velocity_share_y, navigation.velocity_share_z)
+    return position + wp.cw_mul(there, wp.abs(position)), velocity + wp.cw_mul(moving, wp.abs(velocity))
 
 
 @wp.func

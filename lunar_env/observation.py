@@ -14,6 +14,7 @@ import warp as wp
 from lunar_env.control import to_local
 from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
 from lunar_env.ground import GearDrawn
+from lunar_env.navigation import NavigationDrawn, misjudged
 from lunar_env.quantities import middle
 from lunar_env.sensors import RangeFinder, turned_by
 from lunar_env.state import Belief, Motion, Reading
@@ -23,7 +24,10 @@ wp.set_module_options({"enable_backward": False})
 AGE_SCALE = wp.constant(10.0)  # [s]
 RATE_SCALE = wp.constant(0.2)  # [rad/s]
 PER_AGE, PER_RATE = wp.constant(1.0 / AGE_SCALE), wp.constant(1.0 / RATE_SCALE)
-CORE = wp.constant(15)  # numbers between those of the beams and the last action
+CORE = 15  # numbers between those of the beams and the last action
+
+# What a pilot is shown: beams, core and last action; the same without errors, noise or lag; no core.
+OBSERVATIONS = ("instruments", "truth", "beams")
 
 
 @wp.struct
@@ -70,6 +74,7 @@ class ObservationTable:
     channels: tuple[Channel, ...]
     history: int = 1
     finders: tuple[RangeFinder, ...] = ()  # the instruments, for pilots that want to know where their beams point
+    pad: bool = False  # whether the descent is to end at the pad
 
     @property
     def size(self) -> int:
@@ -157,14 +162,15 @@ def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Chan
 
 
 def observation_table(
-    scales: Scales, finders: tuple[RangeFinder, ...], action_names: tuple[str, ...], history: int, truth: bool
+    scales: Scales, finders: tuple[RangeFinder, ...], action_names: tuple[str, ...], history: int, kind: str
 ) -> ObservationTable:
-    """The channels for a scenario; with ``truth`` the same row without errors, noise or lag."""
+    """The channels for a scenario that shows a kind of observation, one of ``OBSERVATIONS``."""
+    truth = kind == "truth"
     top, far, fast = scales.altitude, scales.extent, scales.speed
     inertial = "none" if truth else "initial error and drift"
     local = "local vertical"
     rows = [channel for finder in finders for channel in beam_channels(finder, scales, truth)]
-    rows += [
+    core = [
         Channel(
             "altitude",
             "m",
@@ -239,6 +245,8 @@ def observation_table(
         ),
         Channel("time", "s", 0.0, scales.time, scales.time, "-", "none", "none", "since the start"),
     ]
+    if kind != "beams":
+        rows += core
     rows += [
         Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names
     ]
@@ -280,7 +288,7 @@ def observe_beam(
 
 
 @wp.func
-def observe(
+def observe_core(
     observation: wp.array2d(dtype=float),
     row: int,
     start: int,
@@ -289,18 +297,18 @@ def observe(
     seconds: float,
     motion: Motion,
     belief: Belief,
-    action: wp.vec4,
-    action_size: int,
+    navigation: NavigationDrawn,
     moon: MoonDrawn,
     gear: GearDrawn,
     scales: Scales,
 ):
-    """Write what follows the beams from column ``start`` of a row on, in the order of ``observation_table``."""
-    position = motion.position + belief.position_error
-    velocity = motion.velocity + belief.velocity_error
-    if truth == 1:
-        position = motion.position
-        velocity = motion.velocity
+    """Write the core from column ``start`` of a row on, in the order of ``observation_table``."""
+    position = motion.position
+    velocity = motion.velocity
+    if truth == 0:
+        position, velocity = misjudged(position, velocity, navigation)
+        position = position + belief.position_error
+        velocity = velocity + belief.velocity_error
     up = up_at(position, moon.radius)
     local = to_local(velocity, up)
     altitude = altitude_of(position, moon.radius) - gear.centre_height
@@ -334,5 +342,3 @@ def observe(
     put(observation, row, start + 12, rates[2] * PER_RATE, -10.0, 10.0)
     put(observation, row, start + 13, propellant / scales.propellant, 0.0, 1.0)
     put(observation, row, start + 14, float(tick) * seconds / scales.time, 0.0, 1.0)
-    for j in range(action_size):
-        observation[row, start + CORE + j] = action[j]

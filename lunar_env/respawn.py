@@ -10,7 +10,7 @@ from lunar_env.dynamics import up_at
 from lunar_env.fault_effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
 from lunar_env.ground import height_above_ground
 from lunar_env.navigation import initial_belief
-from lunar_env.observation import CORE, observe, observe_beam, shown
+from lunar_env.observation import observe_beam, observe_core, shown
 from lunar_env.onset import present_faults, struck
 from lunar_env.state import Episode, Lander, Motion, Reading
 from lunar_env.task import FLYING, potential
@@ -143,10 +143,14 @@ def look(
 ):
     """Write what the pilot sees now."""
     start = look_along_beams(target, tables, settings, row, column, lander, height)
-    observe(
-        target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
-        lander.belief, action, settings.action_size, world.moon, world.gear, settings.scales,
-    )  # fmt: skip
+    if settings.core > 0:
+        observe_core(
+            target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
+            lander.belief, world.navigation, world.moon, world.gear, settings.scales,
+        )  # fmt: skip
+        start = start + settings.core
+    for j in range(settings.action_size):
+        target[row, start + j] = action[j]
 
 
 @wp.func
@@ -198,7 +202,7 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     lander.record.first_valid_altitude = -1.0
     tables.landers[row] = lander
 
-    width = settings.beam_columns + CORE + settings.action_size
+    width = settings.beam_columns + settings.core + settings.action_size
     for k in range(settings.history):
         look(tables.observation, tables, settings, row, k * width, lander, world, height, wp.vec4())
 

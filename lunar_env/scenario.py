@@ -17,13 +17,11 @@ import numpy as np
 from lunar_env.control import ACTION_NAMES, MODES
 from lunar_env.devices import find_device
 from lunar_env.faults import NAMES
-from lunar_env.observation import ObservationTable, Scales, observation_table
+from lunar_env.observation import CORE, OBSERVATIONS, ObservationTable, Scales, observation_table
 from lunar_env.quantities import Leaf, Range, ends, leaves, setting, validate, whole_ticks
 from lunar_env.sensors import GRAZING, Beam, RangeFinder, turned_by
 from lunar_env.state import words
 from lunar_env.world import Settings, World
-
-OBSERVATIONS = ("instruments", "truth")
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,7 @@ class Scenario(World):
     summary: str = setting("", "one sentence")
     control: str = setting("descent_rate", "what an action means", choices=MODES)
     observation: str = setting("instruments", "what the pilot sees", choices=OBSERVATIONS)
+    pad: bool = setting(False, "whether the descent is to end at the pad; a learned pilot is then shown where it is")
     history: int = setting(1, "readings in one observation, newest last", low=1)
     tick: float = setting(0.1, "physics and autopilot period", unit="s", low=1e-4)
     substeps: int = setting(4, "Runge-Kutta substeps per tick", low=1)
@@ -110,8 +109,8 @@ class Scenario(World):
 
     def observation_table(self) -> ObservationTable:
         """The channels that a pilot of this scenario sees."""
-        truth = self.observation == "truth"
-        return observation_table(self._scales(), self.sensors, self.action_names, self.history, truth)
+        table = observation_table(self._scales(), self.sensors, self.action_names, self.history, self.observation)
+        return replace(table, pad=self.pad)
 
     def settings(self, autoreset: int) -> Settings:
         """The counts and choices as the kernel wants them."""
@@ -125,6 +124,7 @@ class Scenario(World):
         settings.tick_limit = whole_ticks("time_limit", self.time_limit, self.tick)
         settings.beams = sum(self.beams().values())
         settings.beam_columns = sum(finder.beams * (4 if finder.doppler else 3) for finder in self.sensors)
+        settings.core = 0 if self.observation == "beams" else CORE
         settings.slots = self.delay_slots
         settings.history = self.history
         settings.action_size = len(self.action_names)

@@ -99,7 +99,7 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
         return state[name][row].item()
 
     position = state["motion.position"][row].tolist()
-    believed = descent.observations.read(state.observation[row])["altitude"].item()
+    seen = descent.observations.read(state.observation[row])
     reading = {name: column.item() for name, column in columns(state.reading[row : row + 1, 0], Reading).items()}
     answered = reading["range_tick"] > 0
     return Scene(
@@ -116,7 +116,7 @@ def scene_of(descent: Descent, row: int = 0) -> "Scene":
         beam=reading["valid"] > 0.5,
         measured_altitude=reading["range"] if answered else float("nan"),
         reading_age=(one("episode.tick") - reading["range_tick"]) * descent.scenario.tick,
-        believed_altitude=believed,
+        believed_altitude=seen["altitude"].item() if "altitude" in seen else float("nan"),
         outcome=Outcome(int(one("episode.outcome"))).name.lower(),
         scenario=descent.scenario.name,
         foot_span=one("drawn.gear.foot_distance"),

@@ -26,7 +26,6 @@ from lunar_env.fault_effects import (
 )
 from lunar_env.ground import fly_to_ground, height_above_ground, may_touch
 from lunar_env.navigation import felt_wrongly
-from lunar_env.observation import CORE
 from lunar_env.onset import passed, struck
 from lunar_env.respawn import look, respawn
 from lunar_env.sensing import key_of, sense
@@ -244,7 +243,7 @@ def end_decision(tables: Any, settings: Settings, row: int, lander: Lander, worl
     tables.outcome[row] = lander.episode.outcome
     tables.landers[row] = lander
 
-    width = settings.beam_columns + CORE + settings.action_size
+    width = settings.beam_columns + settings.core + settings.action_size
     for j in range((settings.history - 1) * width):
         tables.observation[row, j] = tables.observation[row, j + width]
     newest = (settings.history - 1) * width

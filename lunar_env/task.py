@@ -46,6 +46,7 @@ class Limits:
     lateral_speed: Number = number(1.0, "m/s", "tested [V2: HT]", low=0.0, high=1e4)
     tilt: Number = number(0.1745, "rad", "10 degrees [P]", low=0.0, high=3.2)
     rate: Number = number(0.0524, "rad/s", "3 degrees per second [P]", low=0.0, high=100.0)
+    distance: Number = number(1e7, "m", "from the pad; by default anywhere", low=0.0, high=1e7)
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,18 @@ class Reward:
     """Weights of the named reward terms. All [P]: a design of ours, no fact about the Moon.
 
     ``approach`` is the change of a potential (not discounted, so that waiting earns nothing): height, speed above
-    what the height allows, and lateral speed all count against it.
+    what the height allows, lateral speed and, where a pad is to be reached, the way to it all count against it.
     """
 
     height: Number = number(2.0, "1/km", "potential per height", low=0.0, high=1e3)
     excess: Number = number(0.1, "s/m", "potential per rate of descent above the safe one", low=0.0, high=1e3)
     lateral: Number = number(0.03, "s/m", "potential per lateral speed", low=0.0, high=1e3)
+    distance: Number = number(0.0, "1/km", "potential per horizontal distance from the pad", low=0.0, high=1e3)
     safe_deceleration: Number = number(1.0, "m/s^2", "safe rate of descent: sqrt(1 + 2 a h)", low=0.01, high=100.0)
     propellant: Number = number(0.1, "1/kg", "cost of propellant", low=0.0, high=1e3)
     landed: Number = number(10.0, "-", "for a landing", low=0.0, high=1e6)
     soft: Number = number(2.0, "-", "more for a landing, in proportion to how far inside the limits", low=0.0, high=1e6)
+    near: Number = number(0.0, "-", "more for a landing, less by its distance over the limit's", low=0.0, high=1e6)
     failed: Number = number(5.0, "-", "cost of any other end but the clock; less for a near miss", low=0.0, high=1e6)
 
 
@@ -135,10 +138,11 @@ def at_touchdown(
 def judge_touchdown(record: Record, motion: Motion, mass: MassDrawn, gear: GearDrawn, limits: LimitsDrawn) -> int:
     """The outcome of meeting the ground."""
     upright = record.tilt <= limits.tilt and record.rate <= limits.rate
+    there = record.distance <= limits.distance
     gentle = record.descent_rate <= limits.descent_rate
     slow = record.lateral_speed <= limits.lateral_speed
     tipping = tip_speed(record.slope, mass.dry + motion.propellant, mass.inertia_transverse, gear)
-    if gentle and upright and slow and record.lateral_speed < tipping:
+    if gentle and upright and slow and there and record.lateral_speed < tipping:
         return LANDED
     if gentle and upright and record.lateral_speed >= tipping:
         return TIPPED_OVER
@@ -155,7 +159,11 @@ def potential(height: float, motion: Motion, moon: MoonDrawn, reward: RewardDraw
     lateral = wp.length(lateral_velocity(motion, moon.radius))
     safe = wp.sqrt(1.0 + 2.0 * reward.safe_deceleration * wp.max(height, 0.0))
     excess = wp.max(fall - safe, 0.0)
-    return -(0.001 * reward.height * height + reward.excess * excess + reward.lateral * lateral)
+    worth = -(0.001 * reward.height * height + reward.excess * excess + reward.lateral * lateral)
+    if reward.distance > 0.0:
+        away = wp.vec2(motion.position[0], motion.position[1])
+        worth = worth - 0.001 * reward.distance * wp.length(away)
+    return worth
 
 
 @wp.func
@@ -165,12 +173,12 @@ def touchdown_reward(outcome: int, record: Record, limits: LimitsDrawn, reward: 
         return 0.0
     if outcome == LANDED:
         softness = 1.0 - 0.5 * (record.descent_rate / limits.descent_rate + record.lateral_speed / limits.lateral_speed)
-        return reward.landed + reward.soft * softness
+        return reward.landed + reward.soft * softness + reward.near * (1.0 - record.distance / limits.distance)
     if outcome == LOST or outcome == INVALID:
         return -reward.failed
     # A near miss costs a fifth, ten times the limit costs all: what is learned first is to miss by less.
     worst = wp.max(
         wp.max(record.descent_rate / limits.descent_rate, record.lateral_speed / limits.lateral_speed),
-        wp.max(record.tilt / limits.tilt, record.rate / limits.rate),
+        wp.max(record.tilt / limits.tilt, wp.max(record.rate / limits.rate, record.distance / limits.distance)),
     )
     return -reward.failed * wp.clamp(0.1 * worst, 0.2, 1.0)

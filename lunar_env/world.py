@@ -85,6 +85,7 @@ class Settings:
     slots: int  # length of the delay line
     history: int  # readings in an observation
     beam_columns: int  # numbers of one reading that tell of range finders
+    core: int  # numbers that follow them: 15, or none if the pilot sees beams only
     action_size: int
     numbers: int  # how many numbers an episode draws
     ceiling: float  # [m] above which a lander is lost

@@ -190,6 +190,26 @@ def test_each_limit_parts_landed_from_crashed(name: str, limit: float) -> None:
         assert outcomes(descent) == {wanted}
 
 
+def test_where_a_pad_is_to_be_reached_a_landing_beside_it_is_none() -> None:
+    for share, wanted in ((0.9999, Outcome.LANDED), (1.0001, Outcome.CRASHED)):
+        beside = dict(start__cross_distance=20.0 * share, start__descent_rate=1.0, limits__distance=20.0)
+        assert outcomes(flown(falling(**{**GENTLE, **beside}), 1)) == {wanted}
+
+
+def test_the_way_to_the_pad_counts_in_the_reward_only_where_it_is_given_a_weight() -> None:
+    beside = {**GENTLE, **dict(start__cross_distance=5.0, start__descent_rate=1.0)}
+    plain = flown(falling(**beside), 1)
+    near = flown(falling(**{**beside, "limits__distance": 20.0, "reward__near": 4.0}), 1)
+    # At a quarter of the limit, three quarters of the weight; in a vertical fall the way itself does not change.
+    gained = near.state["record.reward"] - plain.state["record.reward"]
+    assert torch.allclose(gained, torch.tensor(4.0 * 0.75), atol=1e-4)
+    moving = dict(start__altitude=100.0, start__distance=300.0, start__speed=20.0, start__descent_rate=0.0)
+    drawn = flown(falling(**{**GENTLE, **moving, "reward__distance": 2.0}), 1)
+    other = flown(falling(**{**GENTLE, **moving}), 1)
+    nearer = 300.0 - drawn.state["motion.position"][:, 0].abs()  # [m] the pad is at 0
+    assert torch.allclose(drawn.state["record.approach"] - other.state["record.approach"], 0.002 * nearer, rtol=1e-5)
+
+
 def test_dry_tanks_excuse_no_crash_but_name_it() -> None:
     hard = dict(start__descent_rate=3.1, start__propellant=0.0)
     assert outcomes(flown(falling(**{**GENTLE, **hard}), 1)) == {Outcome.OUT_OF_PROPELLANT}

@@ -195,7 +195,7 @@ REFUSED = [
     ({"tick": NAN}, ValueError, "tick must be at least 0.0001 s and finite, got nan"),
     ({"time_limit": math.inf}, ValueError, "time_limit must be at least 0.0001 s and finite, got inf"),
     ({"control": "warp_drive"}, ValueError, "control must be one of 'throttle', 'planar',"),
-    ({"observation": "all"}, ValueError, "observation must be one of 'instruments', 'truth', got 'all'"),
+    ({"observation": "all"}, ValueError, "observation must be one of 'instruments', 'truth', 'beams', got 'all'"),
     ({"mass.dry": [500.0, 300.0]}, ValueError, "mass.dry: a range must run upwards, got [500.0, 300.0]"),
     ({"mass.dry": [500.0, 500.0]}, ValueError, "write a plain number for a fixed value"),
     ({"mass.dry": [500.0]}, ValueError, "mass.dry: a range has two ends, got 1"),

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from agents.onnx_file import read_onnx
-from agents.pilot import Flies, Pilot
+from agents.pilot import Flies, Pilot, require_inertial_state
 from agents.pilots.altimeter_braking import AltimeterBraking
 from agents.pilots.apollo import Apollo
 from agents.pilots.as_flown import AsFlown
@@ -84,6 +84,8 @@ def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.de
     """A pilot for a batch of landers in a scenario as ``as_shown_to`` has it."""
     kind = pilot_class(name)
     if kind is not None:
+        if name in CLASSICAL:
+            require_inertial_state(name, scenario)
         return kind(scenario, num_landers, device)
     if is_onnx_pilot(name):
         return OnnxPilot(Path(name), scenario, device)

@@ -8,6 +8,7 @@ import difflib
 from typing import Any
 
 from lunar_env.missions import (
+    any_fault,
     apollo,
     beresheet,
     blue_ghost_m1,
@@ -64,7 +65,11 @@ PRESETS: dict[str, Scenario] = {
         resilience.RESILIENCE,
         resilience.REPLAY,
         resilience.ENGINE_LOSS,
+        any_fault.ANY_FAULT,
         gaudet.NOMINAL,
+        gaudet.SENSOR_BIAS,
+        gaudet.ENGINE_FAILURE,
+        gaudet.BEAMS,
         *(scenario for mission in MISSIONS for scenario in mission.scenarios),
     )
 }

@@ -1,0 +1,70 @@
+"""What a network is given where altimeter beams are all there is: what they tell together, by their geometry.
+
+The closing speeds c of beams along d_1, d_2, ... in body axes are c_i = d_i . v, so the velocity is v = D^+ c, with the
+pseudo-inverse of the matrix D of directions. Which way the body points is not shown either: it is taken to be where the
+last command wants it, if that was a thrust vector, and upright otherwise.
+"""
+
+import torch
+from torch import nn
+
+from lunar_env.observation import ObservationTable
+
+
+def signed_log(value: torch.Tensor, unit: float) -> torch.Tensor:
+    """sign(x) log(1 + |x| / unit): linear below ``unit``, logarithmic above."""
+    return torch.sign(value) * torch.log1p(torch.abs(value) / unit)
+
+
+class BeamGeometry(nn.Module):
+    """Readings (N, history, channels) in SI units to features, each (N, history)."""
+
+    def __init__(self, table: ObservationTable) -> None:
+        super().__init__()
+        column = {channel.name: i for i, channel in enumerate(table.channels)}
+        beams = table.beams()
+        self.ranges, self.valid, self.ages = (
+            [column[getattr(beam, quantity)] for beam in beams] for quantity in ("range", "valid", "age")
+        )
+        self.speeds = [column[beam.speed] for beam in beams if beam.speed]
+        self.commands = [column[f"last_thrust_{axis}"] for axis in ("x", "y", "up") if f"last_thrust_{axis}" in column]
+        directions = torch.tensor([beam.direction for beam in beams])
+        moving = torch.tensor([beam.direction for beam in beams if beam.speed]).reshape(-1, 3)
+        self.register_buffer("directions", directions, persistent=False)  # (beams, 3) body axes
+        self.register_buffer("velocity_of", torch.linalg.pinv(moving).T, persistent=False)  # (Doppler beams, 3)
+        self.directions: torch.Tensor
+        self.velocity_of: torch.Tensor
+
+    def forward(self, si: torch.Tensor) -> list[torch.Tensor]:
+        """What the beams tell: heights and, from Doppler beams, velocity."""
+        axis = self.thrust_axis(si)
+        down = -turned(self.directions, axis[..., None, :])[..., 2]  # (N, history, beams) cosine to straight down
+        heights = si[..., self.ranges] * down
+        columns = [
+            heights / 2_000.0,
+            signed_log(heights, 5.0) / 3.0,
+            si[..., self.valid],
+            signed_log(si[..., self.ages], 0.5) / 3.0,
+            signed_log(heights.mean(dim=-1, keepdim=True), 1.0) / 3.0,
+        ]
+        if self.speeds:
+            velocity = turned(si[..., self.speeds] @ self.velocity_of, axis)
+            columns += [velocity / 50.0, signed_log(velocity, 0.3) / 3.0]
+        return list(torch.cat(columns, dim=-1).unbind(dim=-1))
+
+    def thrust_axis(self, si: torch.Tensor) -> torch.Tensor:
+        """(N, history, 3) where the body's z axis points, as far as the command tells; see control.steer."""
+        upright = torch.tensor([0.0, 0.0, 1.0], device=si.device).expand(*si.shape[:-1], 3)
+        if not self.commands:
+            return upright
+        thrust = si[..., self.commands]
+        wanted = torch.cat([thrust[..., :2], thrust[..., 2:].clamp(min=0.0)], dim=-1) + 0.01 * upright
+        return wanted / wanted.norm(dim=-1, keepdim=True)
+
+
+def turned(vector: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
+    """Vectors (..., 3) in body axes to site axes, by the shortest rotation of z to ``axis`` (..., 3)."""
+    z = torch.tensor([0.0, 0.0, 1.0], device=vector.device)
+    both = axis + z
+    along = (vector * both).sum(dim=-1, keepdim=True) / (1.0 + axis[..., 2:])
+    return vector - both * along + 2.0 * vector[..., 2:] * axis
