@@ -4,6 +4,10 @@ import pytest
 import torch
 import warp as wp
 
+pytest.importorskip("rsl_rl")
+
+from agents.config import Experiment
+from agents.learn_rsl_rl import Learner
 from lunar_env import Descent, load_scenario
 from lunar_env.builds import PLAIN, WHOLE
 from lunar_env.truth import tell
@@ -46,3 +50,43 @@ def test_two_runs_on_a_gpu_are_bit_identical():
             descent.step(torch.full((4096, 3), -0.2 + 0.01 * k, device="cuda"))
         ends.append(descent.state.lander.cpu())
     assert torch.equal(ends[0].view(torch.int32), ends[1].view(torch.int32))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_step_can_be_captured_in_a_graph_and_replayed():
+    graphed, plain = (Descent("resilience", num_envs=1024, device="cuda", seed=3) for _ in range(2))
+    action = torch.full((1024, 3), -0.1, device="cuda")
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):  # what is loaded on first use must not be captured
+        graphed.step(action)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        told = graphed.step(action)
+    for _ in range(30):
+        graph.replay()
+    for _ in range(31):
+        expected = plain.step(action)
+    assert torch.equal(graphed.state.lander.cpu().view(torch.int32), plain.state.lander.cpu().view(torch.int32))
+    assert torch.equal(told.observation.cpu(), expected.observation.cpu())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize(("memory", "critic"), [("none", "same"), ("none", "privileged"), ("gru", "privileged")])
+def test_a_rollout_on_a_gpu_never_waits_for_it(tmp_path, memory, critic):
+    numbers = {"ppo": {"steps": 8, "batch_size": 512}, "network": {"memory": memory, "critic": critic}}
+    wanted = Experiment.model_validate(
+        {"scenario": "resilience", "algorithm": "rsl_rl.ppo", "device": "cuda", **numbers}
+    )
+    scenario = load_scenario("resilience")
+    learner = Learner(wanted, scenario, scenario, tmp_path)
+    learner.rollout()
+    learner.update()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        learner.rollout()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
