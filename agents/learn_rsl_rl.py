@@ -20,7 +20,7 @@ from agents.guards import NotFiniteError, finite_gradients, stop
 from agents.policy import save_policy
 from agents.rsl_rl_dialect import Descents, build, extract_policy
 from agents.run_folder import RunFolderError
-from agents.telling import Diary, Tally
+from agents.telling import Diary, Listener, Tally
 from lunar_env import Scenario
 
 
@@ -198,7 +198,14 @@ class Learner:
         stop(self.folder, what, batch, landers, self.experiment.seed, self.steps)
 
 
-def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder: Path, resume: bool) -> dict[str, Any]:
+def learn(
+    experiment: Experiment,
+    practice: Scenario,
+    scenario: Scenario,
+    folder: Path,
+    resume: bool,
+    listener: Listener | None = None,
+) -> dict[str, Any]:
     """Train, and leave the policy in ``folder``. Returns what the run's summary says about training.
 
     Args:
@@ -207,6 +214,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         scenario: the scenario the policy is for; it differs from ``practice`` in what is drawn only.
         folder: of the run; of several processes that learn together, the first one's counts.
         resume: go on from the checkpoint in ``folder``.
+        listener: hears what each round was like; what it raises ends the training, without another checkpoint.
     """
     if experiment.threads:
         torch.set_num_threads(experiment.threads)
@@ -217,7 +225,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
             common = on_all if learner.ranks > 1 else None
             learner.restore(load_checkpoint(folder, experiment.model_dump(mode="json"), learner.rank, common))
         before, seconds_before = learner.steps, learner.seconds
-        with Diary(folder, experiment.total_steps, before, shown=learner.rank == 0) as diary:
+        with Diary(folder, experiment.total_steps, before, learner.rank == 0, listener) as diary:
             learner.learn(diary)
     seconds = max(learner.seconds - seconds_before, 1e-9)
     return {

@@ -17,7 +17,7 @@ from agents.run_folder import RunFolderError
 from agents.sb3_dialect import build, extract_policy
 from agents.sb3_guard import FiniteGuard
 from agents.sb3_state import restore, snapshot
-from agents.telling import Diary, Tally
+from agents.telling import Diary, Listener, Tally
 from lunar_env import Scenario
 from lunar_env.sb3 import LanderVecEnv
 
@@ -119,7 +119,14 @@ class Progress(BaseCallback):
         save_policy(self.folder, extract_policy(self.model), self.scenario, card)
 
 
-def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder: Path, resume: bool) -> dict[str, Any]:
+def learn(
+    experiment: Experiment,
+    practice: Scenario,
+    scenario: Scenario,
+    folder: Path,
+    resume: bool,
+    listener: Listener | None = None,
+) -> dict[str, Any]:
     """Train, and leave the policy in ``folder``. Returns what the run's summary says about training.
 
     Args:
@@ -128,6 +135,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
         scenario: the scenario the policy is for; it differs from ``practice`` in what is drawn only.
         folder: of the run.
         resume: go on from the checkpoint in ``folder``.
+        listener: hears what each round was like; what it raises ends the training, without another checkpoint.
     """
     if experiment.threads:
         torch.set_num_threads(experiment.threads)
@@ -144,7 +152,7 @@ def learn(experiment: Experiment, practice: Scenario, scenario: Scenario, folder
             raise RunFolderError(f"the checkpoint in {folder} does not fit ({error}); start the run anew") from None
         del saved  # a replay buffer is large
     before = model.num_timesteps
-    with Diary(folder, experiment.total_steps, before) as progress.diary:
+    with Diary(folder, experiment.total_steps, before, listener=listener) as progress.diary:
         # The guard stands first, so that what it stops is not kept.
         callbacks: list[BaseCallback] = [FiniteGuard(folder, experiment.seed), progress]
         steps = max(experiment.total_steps - before, 0)

@@ -1,6 +1,6 @@
 """What a training run tells while it learns: the bar, TensorBoard, and the sums behind both, kept on the device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +17,7 @@ TOTALS = ("propellant_used", "duration")
 SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
 OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
 TOUCHED = [int(Outcome[name]) for name in ("LANDED", "CRASHED", "TIPPED_OVER", "OUT_OF_PROPELLANT")]
+Listener = Callable[[int, Mapping[str, Any]], None]  # hears the decisions so far and what is told of them
 FORGETS = 0.98  # of the episodes counted, at each update: the landing rate that is shown looks some 50 updates back
 
 
@@ -72,9 +73,12 @@ class Tally:
 
 
 class Diary:
-    """The bar and TensorBoard's files."""
+    """The bar, TensorBoard's files, and whoever listens."""
 
-    def __init__(self, folder: Path, total: int, done: int, shown: bool = True) -> None:
+    def __init__(
+        self, folder: Path, total: int, done: int, shown: bool = True, listener: Listener | None = None
+    ) -> None:
+        self.listener = listener
         self.bar = tqdm(total=total, initial=done, unit="step", unit_scale=True, disable=not shown)
         # What was told after the checkpoint is told anew: TensorBoard hides the first telling.
         self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1) if shown else None
@@ -97,3 +101,5 @@ class Diary:
             for name, value in told.items():
                 self.writer.add_scalar(name, value, steps)
             self.writer.flush()  # a checkpoint may follow, then a kill: what is told before it is never told again
+        if self.listener is not None:
+            self.listener(steps, told)

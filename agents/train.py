@@ -70,7 +70,9 @@ def run(arguments: Arguments) -> None:
     print(f"evaluated in {time.perf_counter() - began:.0f} s")
 
 
-def trained(arguments: Arguments) -> tuple[Experiment, Path, dict[str, Any]]:
+def trained(
+    arguments: Arguments, listener: Callable[..., None] | None = None
+) -> tuple[Experiment, Path, dict[str, Any]]:
     """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` tells as well."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
@@ -82,7 +84,8 @@ def trained(arguments: Arguments) -> tuple[Experiment, Path, dict[str, Any]]:
             f"into {folder}"
         )
 
-    told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume=arguments.resume is not None)
+    resume = arguments.resume is not None
+    told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume, listener)
     if not first_process():
         return wanted, folder, story
     story["training"] = told
