@@ -5,6 +5,7 @@ limits: the cone program of optimum.py at a few heights. An episode's own vehicl
 closed form of a vertical burn.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,18 +75,32 @@ def fastest_vertical(starts: Starts) -> Vector:
 
     Full thrust at once, from v to the touchdown rate: v is what the burn's time adds to that, and its height grows with
     the time, which is bisected. Where the tanks are dry sooner, a free fall comes before the longest burn.
+
+    An engine that is weaker than the weight lets the rate grow until enough has been burnt. The longer such a burn, the
+    slower its start must be, down to rest; more height than that needs a burn so long that its thrust, then more than
+    the weight, makes good for the growth. From heights between those of these two burns nobody lands.
     """
-    height, longest = starts.height, starts.propellant * starts.exhaust_speed / starts.thrust
-    low, high = np.zeros_like(height), longest
+    height, dry = starts.height, starts.propellant * starts.exhaust_speed / starts.thrust
+    # By how much a longer burn starts faster: thrust over mass at its end less gravity. Zero at this time.
+    even = np.clip((starts.mass / starts.thrust - 1.0 / starts.gravity) * starts.exhaust_speed, 0.0, dry)
+    growing, _ = _bisected(lambda seconds: _burn(starts, seconds)[0] >= 0.0, np.zeros_like(height), even)
+    _, falling = _bisected(lambda seconds: _burn(starts, seconds)[0] < 0.0, even, dry)
+    low_enough = height <= _burn(starts, growing)[1]
+    first, last = np.where(low_enough, 0.0, falling), np.where(low_enough, growing, dry)
+    _, seconds = _bisected(lambda seconds: _burn(starts, seconds)[1] < height, first, last)
+    rate, ignition = _burn(starts, seconds)
+    between = ~low_enough & (height < _burn(starts, falling)[1])
+    fall_first = rate**2 - 2.0 * starts.gravity * np.maximum(height - ignition, 0.0)
+    return np.where(between | (rate < 0.0), 0.0, np.sqrt(np.maximum(fall_first, 0.0)))
+
+
+def _bisected(holds: Callable[[Vector], NDArray[np.bool_]], low: Vector, high: Vector) -> tuple[Vector, Vector]:
+    """The last (N,) that a condition still holds for and the first that it does not; an end where it never changes."""
     for _ in range(60):
-        seconds = 0.5 * (low + high)
-        short = _burn(starts, seconds)[1] < height
-        low, high = np.where(short, seconds, low), np.where(short, high, seconds)
-    rate, _ = _burn(starts, high)
-    dry_rate, dry_height = _burn(starts, longest)
-    slower = dry_rate**2 - 2.0 * starts.gravity * np.maximum(height - dry_height, 0.0)
-    fall_first = np.sqrt(np.maximum(slower, 0.0))
-    return np.maximum(np.where(dry_height < height, fall_first, rate), 0.0)
+        middle = 0.5 * (low + high)
+        held = holds(middle)
+        low, high = np.where(held, middle, low), np.where(held, high, middle)
+    return low, high
 
 
 def _burn(starts: Starts, seconds: Vector) -> tuple[Vector, Vector]:
