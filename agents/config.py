@@ -25,6 +25,9 @@ class Ppo(Strict):
     gae_lambda: float = Field(0.97, ge=0.0, le=1.0)
     clip: float = Field(0.2, gt=0.0)
     entropy: float = Field(0.0, ge=0.0)
+    critic_first: int = Field(
+        0, ge=0, description="updates in which rsl_rl.ppo's value function learns alone; for a policy that begins well"
+    )
 
 
 class OffPolicy(Strict):
@@ -48,6 +51,9 @@ class Network(Strict):
     bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
     memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
     memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
+    start: str = Field(
+        "", description="folder of the policy whose weights rsl_rl.ppo begins with; empty for fresh ones"
+    )
     critic: Literal["same", "privileged"] = Field(
         "same", description="what the value function sees: what the pilot sees, or the truth and the faults as well"
     )
@@ -103,6 +109,8 @@ class Experiment(Strict):
             raise ValueError(f"network.memory of {self.algorithm} must be {' or '.join(allowed)}")
         if self.network.critic == "privileged" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
+        if (self.network.start or self.ppo.critic_first) and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} begins with fresh weights; rsl_rl.ppo knows network.start")
         if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
         if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":

@@ -44,6 +44,7 @@ class Learner:
         self.steps, self.steps_before, self.seconds = 0, 0, 0.0
         self.seconds_learning = 0.0
         self.algorithm.optimizer.register_step_pre_hook(self._require_finite_gradients)
+        self.algorithm.optimizer.register_step_pre_hook(self._let_the_critic_learn_first)
 
     @property
     def steps_each_time(self) -> int:
@@ -182,6 +183,12 @@ class Learner:
         """Before a step is taken with them, so that no weight is ever ruined."""
         if not finite_gradients(optimizer):  # the same in all processes: they have shared them
             self._stop("a gradient", [])
+
+    def _let_the_critic_learn_first(self, *_: Any) -> None:
+        """Keep a policy that begins well from following a value function that knows nothing yet."""
+        if self.steps < self.experiment.ppo.critic_first * self.steps_each_time:
+            for parameter in self.algorithm.actor.parameters():
+                parameter.grad = None
 
     def _stop(self, what: str, landers: list[int]) -> None:
         """Put the rollout on disk and say whose it was; the checkpoints stay as they are."""

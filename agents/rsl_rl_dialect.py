@@ -6,6 +6,7 @@ the last step, to the reward. What the return lacks is gamma V(s_T) of the obser
 """
 
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from torch import nn
 
 from agents.config import Experiment, per_action
 from agents.features import Features
-from agents.policy import PolicyNetwork
+from agents.policy import PolicyNetwork, load_policy
 from lunar_env import Descent, Scenario
 from lunar_env.descent import Transition
 
@@ -110,6 +111,8 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
     else:
         critic = RNNModel(seen, groups, "critic", 1, **memory, **common)
     begin(actor, critic, experiment)
+    if network.start:
+        take_over(actor, load_policy(Path(network.start), descents.descent.scenario).network)
     storage = RolloutStorage("rl", experiment.num_envs, ppo.steps, seen, [actions], str(descents.descent.device))
     group = {"global_rank": rank, "world_size": ranks} if ranks > 1 else None
     return ExactTimeoutPPO(
@@ -162,6 +165,17 @@ def begin(actor: Any, critic: Any, experiment: Experiment) -> None:
     network = experiment.network
     actor.mlp[-1].bias.copy_(per_action("network.bias", network.bias, actions))
     actor.distribution.log_std_param.copy_(per_action("network.deviation", network.deviation, actions).log())
+
+
+@torch.no_grad()
+def take_over(actor: Any, network: PolicyNetwork) -> None:
+    """Begin with the weights of a policy of the same layers; how far it explores stays as it is."""
+    sources = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
+    targets = [layer for layer in actor.mlp if isinstance(layer, nn.Linear)]
+    for target, source in zip(targets, sources, strict=True):
+        target.load_state_dict(source.state_dict())
+    if network.memory != "none":
+        actor.rnn.rnn.load_state_dict({f"{name}_l0": weight for name, weight in network.cell.state_dict().items()})
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from agents.config import ConfigError, Experiment, experiment, load_experiment
 from agents.curriculum import eased
 from agents.evaluate import Campaign, check, evaluate
 from agents.guards import NotFiniteError
-from agents.policy import PolicyFileError, read_card
+from agents.policy import PolicyFileError, load_policy, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
 from lunar_env import Scenario, load_scenario
 
@@ -150,7 +150,24 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
     if wanted.curriculum is not None:
         eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
+    if wanted.network.start:
+        check_start(wanted, practice)
     return scenario, practice
+
+
+def check_start(wanted: Experiment, practice: Scenario) -> None:
+    """Refuse to begin with a policy of other layers, or of another task."""
+    network, folder = wanted.network, Path(wanted.network.start)
+    card = read_card(folder)
+    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory}
+    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"]}
+    if network.memory != "none":
+        own["memory_size"], found["memory_size"] = network.memory_size, card["memory"]["size"]
+    if own != found:
+        raise ConfigError(
+            f"network.start: the policy in {folder} has {found}, this experiment {own}; they must be equal"
+        )
+    load_policy(folder, practice)
 
 
 def campaign_of(wanted: Experiment, folder: Path, pilots: tuple[str, ...], facts: list[tuple[str, str]]) -> Campaign:

@@ -21,12 +21,12 @@ from tensordict import TensorDict
 
 from agents import train
 from agents.checkpoint import load_checkpoint
-from agents.config import Experiment
+from agents.config import ConfigError, Experiment
 from agents.features import Features
 from agents.flying import fly_episodes
 from agents.guards import NotFiniteError
 from agents.learn_rsl_rl import Learner, learn
-from agents.policy import LearnedPilot, save_policy
+from agents.policy import LearnedPilot, PolicyFileError, load_policy, save_policy
 from agents.rsl_rl_dialect import GROUPS, Descents, ExactTimeoutPPO, extract_policy, mini_batches
 from agents.run_folder import RunFolderError
 from agents.telling import FORGETS, SPEEDS, TERMS, TOTALS, Diary, Tally
@@ -632,3 +632,64 @@ def test_a_checkpoint_of_another_number_of_processes_is_refused(tmp_path):
     saved = {**made.snapshot(), "processes": 2}
     with pytest.raises(RunFolderError, match=r"trained by 2 processes .* here are 1; resume it with torchrun .* 2"):
         made.restore(saved)
+
+
+# Beginning with a policy --------------------------------------------------------------------------------------------
+
+
+def shipped(folder, memory="none"):
+    """A policy of the tiny experiment, saved."""
+    folder.mkdir()
+    made = learner(folder, memory)
+    with torch.no_grad():
+        for parameter in made.algorithm.actor.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    made.save()
+    return folder
+
+
+def weights(model):
+    """A copy of all parameters as one row."""
+    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()]).clone()
+
+
+@pytest.mark.parametrize("memory", ["none", "gru", "lstm"])
+def test_training_may_begin_with_the_weights_of_a_policy_and_explores_as_the_experiment_says(tmp_path, memory):
+    folder = shipped(tmp_path / "old", memory)
+    network = {"hidden": (16, 16), "memory": memory, "memory_size": 12, "start": str(folder), "deviation": (0.07,)}
+    made = Learner(experiment(network=network), HURRIED, HURRIED, tmp_path)
+    old, new = load_policy(folder, HURRIED).network, extract_policy(made.algorithm.actor)
+    for name, weight in old.state_dict().items():
+        assert torch.equal(weight, new.state_dict()[name]), name
+    assert torch.allclose(made.algorithm.actor.distribution.log_std_param.exp(), torch.tensor(0.07))
+
+
+def test_the_value_function_learns_alone_at_first_where_the_experiment_says_so(tmp_path):
+    made = learner(tmp_path, ppo={"steps": STEPS, "batch_size": 192, "epochs": 2, "critic_first": 2})
+    for update in range(3):
+        actor, critic = weights(made.algorithm.actor), weights(made.algorithm.critic)
+        made.rollout()
+        made.update()
+        assert torch.equal(actor, weights(made.algorithm.actor)) == (update < 2)
+        assert not torch.equal(critic, weights(made.algorithm.critic))
+
+
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ({"hidden": (8, 8)}, r"has \{'hidden': \[16, 16\], 'memory': 'none'\}, this experiment \{'hidden': \[8, 8\]"),
+        ({"hidden": (16, 16), "memory": "gru"}, "'memory': 'none'.*'memory': 'gru'"),
+    ],
+)
+def test_to_begin_with_other_layers_is_refused_before_a_folder_exists(tmp_path, network, words):
+    folder = shipped(tmp_path / "old")
+    wanted = experiment(network={**network, "start": str(folder)})
+    with pytest.raises(ConfigError, match=words):
+        train.check_start(wanted, HURRIED)
+
+
+def test_to_begin_with_nothing_or_by_another_algorithm_is_refused(tmp_path):
+    with pytest.raises(PolicyFileError, match="no policy in"):
+        train.check_start(experiment(network={"start": str(tmp_path)}), HURRIED)
+    with pytest.raises(ValueError, match=r"sb3\.ppo begins with fresh weights"):
+        experiment(algorithm="sb3.ppo", network={"start": str(tmp_path)})
