@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tyro
 from tqdm import tqdm
 
@@ -21,11 +22,14 @@ from agents.policy import CARD, WEIGHTS, read_card
 from agents.results_page import page, words
 from agents.run_folder import make_folder, provenance, write_json, write_text
 from agents.shipped_results import RESULTS, Floor, Result
-from agents.statistics import summary
+from agents.statistics import chance_of_wins, summary, wilson
+from agents.survivable import Survivable, survivable
 from agents.touchdowns import spreads, within
 from lunar_env import Outcome, load_scenario
 from lunar_env.bench.tables import replaced
 
+LATER = ("among", "lower_bound", "above")  # fields that older entries lack
+BY_CHANCE = 0.025  # at most, of being ahead by luck; on one side, as much as the intervals of 95 % leave there
 COUNTS = ("episodes", "landed", "landed_strict", "wilson", "wilson_strict", "outcomes")
 
 
@@ -100,44 +104,75 @@ def campaign(result: Result, out: Path) -> Campaign:
 def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
     """The entry of one result: its definition, what was flown, how its floors stand."""
     scenario = load_scenario(result.scenario, **result.changes)
-    rows, floors = [], [kept_by(None, floor) for floor in result.floors]
+    possible = survivable(scenario, result.episodes, result.seed) if result.among else None
+    rows, flown = [], {}
     for pilot in (result.policy, *result.pilots):
         bar.set_postfix_str(f"{label(pilot)} on {result.name}")
         try:
-            flights = fly_episodes(pilot, scenario, result.episodes, result.seed, progress=bar)
+            flown[pilot] = fly_episodes(pilot, scenario, result.episodes, result.seed, progress=bar)
         except Exception as error:  # a pilot's own failure must not cost the others their results
             rows.append(failure(scenario.name, label(pilot), result.episodes, error))
             continue
-        counts = summary(scenario.name, label(pilot), flights.outcome, flights.record)
-        quantities = {"quantities": spreads(flights)}
-        rows.append({"pilot": label(pilot)} | {key: counts[key] for key in COUNTS} | quantities)
-        if pilot == result.policy:
-            floors = [kept_by(flights, floor) for floor in result.floors]
+        counts = summary(scenario.name, label(pilot), flown[pilot].outcome, flown[pilot].record)
+        rows.append({"pilot": label(pilot)} | {key: counts[key] for key in COUNTS})
+        rows[-1]["quantities"] = spreads(flown[pilot])
+        if possible is not None:
+            rows[-1][result.among] = share_of(flown[pilot].outcome[possible.episodes] == Outcome.LANDED)
+    asked = [(floor, flown.get(result.policy), flown.get(floor.above)) for floor in result.floors]
     card = read_card(Path(result.policy))
-    flown = {
+    told_of = {
         "weights_sha256": digest(Path(result.policy)),
         "card": {key: card.get(key) for key in ("config", "set", "trained_steps", "seed", "commit")},
         "rows": rows,
-        "floors": floors,
+        "floors": [kept_by(flights, floor, possible, rival) for floor, flights, rival in asked],
         **{key: story[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
     }
-    return definition(result) | {"flown": flown}
+    return definition(result) | {"flown": told_of | ({result.among: possible.counts()} if possible else {})}
 
 
-def kept_by(flights: Flights | None, floor: Floor) -> dict[str, Any]:
-    """How a floor stands after these flights, or after none."""
-    if flights is None:
-        return {"words": floor.words(), "count": None, "episodes": None, "met": False}
-    well = within(flights, floor.at_most)
-    if floor.landed:
-        well &= flights.outcome == Outcome.LANDED
+def share_of(well: np.ndarray) -> dict[str, Any]:
+    """How many of some episodes, (n,) bool, are so, and the interval of their share."""
     count, episodes = int(well.sum()), int(well.size)
-    return {"words": floor.words(), "count": count, "episodes": episodes, "met": count >= floor.share * episodes}
+    return {"count": count, "episodes": episodes, "wilson": list(wilson(count, episodes))}
+
+
+def kept_by(
+    flights: Flights | None, floor: Floor, possible: Survivable | None = None, rival: Flights | None = None
+) -> dict[str, Any]:
+    """How a floor stands after these flights and a rival's, or after none; ``possible`` is for one among some episodes.
+
+    The rival flew the same episodes, so whether the policy is above it is asked of these one by one.
+    """
+    if flights is None or (floor.above and rival is None):
+        return {"words": floor.words(), "count": None, "episodes": None, "met": False}
+    counted = possible.episodes if possible and floor.among else np.ones_like(flights.outcome, dtype=bool)
+    well = ended_well(flights, floor)[counted]
+    found = share_of(well)
+    count, episodes = found["count"], found["episodes"]
+    met = found["wilson"][0] >= floor.share if floor.lower_bound else count >= floor.share * episodes
+    told = {"words": floor.words(), "count": count, "episodes": episodes, "met": met}
+    if floor.lower_bound:
+        told["wilson"] = found["wilson"]
+    if rival is not None:
+        others = ended_well(rival, floor)[counted]
+        chance = chance_of_wins(well, others)
+        told |= {"met": met and chance <= BY_CHANCE, "rival": {"count": int(others.sum()), "chance": chance}}
+    return told
+
+
+def ended_well(flights: Flights, floor: Floor) -> np.ndarray:
+    """(episodes,) whether they ended as a floor wants it."""
+    well = within(flights, floor.at_most)
+    return well & (flights.outcome == Outcome.LANDED) if floor.landed else well
 
 
 def definition(result: Result) -> dict[str, Any]:
-    """An entry of agents/shipped_results.py as JSON has it."""
-    return dict(json.loads(json.dumps(asdict(result))))
+    """An entry of agents/shipped_results.py as JSON has it.
+
+    What came later and is not asked for is left out, so that what was flown before tells of the same.
+    """
+    tree = asdict(result, dict_factory=lambda pairs: {key: value for key, value in pairs if value or key not in LATER})
+    return dict(json.loads(json.dumps(tree)))
 
 
 def digest(folder: Path) -> str:

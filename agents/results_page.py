@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.report_words import number
+from agents.shipped_results import SURVIVABLE
 from agents.touchdowns import QUANTITIES
 
 EXPLANATION = (
@@ -25,9 +26,19 @@ def section(entry: Mapping[str, Any]) -> str:
     flown += f", seed {entry['seed']:,}"
     if "missing" in entry:
         return f"{heading}\n\n{flown}. Missing: {entry['missing']}."
+    if "among" in entry:
+        flown += possible(entry["flown"][entry["among"]])
     promised = [f"- {words(floor)}" for floor in entry["flown"]["floors"]]
     parts = [f"{flown}. {policy(entry)}", table(entry), entry["note"], "\n".join(promised)]
     return "\n\n".join([heading, *filter(None, parts)])
+
+
+def possible(counts: Mapping[str, int]) -> str:
+    """How many of the episodes are survivable, and why the others are not."""
+    return (
+        f", of which {counts['survivable']:,} are [survivable](#which-episodes-count-as-survivable): in "
+        f"{counts['unseen']:,} the ground cannot be seen, in {counts['unbraked']:,} the engine does not suffice"
+    )
 
 
 def policy(entry: Mapping[str, Any]) -> str:
@@ -44,7 +55,9 @@ def policy(entry: Mapping[str, Any]) -> str:
 
 def table(entry: Mapping[str, Any]) -> str:
     """Pilots and what others published, a line each."""
-    columns = entry["shows"]
+    columns = list(entry["shows"])
+    if "among" in entry:
+        columns.insert(columns.index("landed") + 1 if "landed" in columns else 0, entry["among"])
     rows = [["pilot", *map(head, columns)]]
     for row in entry["flown"]["rows"]:
         if "failed" in row:
@@ -61,15 +74,18 @@ def table(entry: Mapping[str, Any]) -> str:
 
 def head(column: str) -> str:
     """A column's name and unit."""
+    if column == SURVIVABLE:
+        return "landed of the survivable"
     return column if column not in QUANTITIES else f"{QUANTITIES[column].words}, {QUANTITIES[column].unit}"
 
 
 def cell(row: Mapping[str, Any], column: str) -> str:
     """A count with its interval, or the spread of a quantity."""
+    if column == SURVIVABLE:
+        return counted(row[column]["count"], row[column]["episodes"], row[column]["wilson"])
     if column not in QUANTITIES:
         count, interval = ("landed", "wilson") if column == "landed" else ("landed_strict", "wilson_strict")
-        low, high = row[interval]
-        return f"{row[count]}/{row['episodes']} [{low:.4f}, {high:.4f}]"
+        return counted(row[count], row["episodes"], row[interval])
     told, shown = row["quantities"][column], QUANTITIES[column]
     if told is None:
         return "-"
@@ -79,9 +95,18 @@ def cell(row: Mapping[str, Any], column: str) -> str:
     return f"{mean} ± {deviation}, {worst}"
 
 
+def counted(count: int, episodes: int, interval: Sequence[float]) -> str:
+    """For instance "990/1000 [0.9817, 0.9946]"."""
+    return f"{count}/{episodes} [{interval[0]:.4f}, {interval[1]:.4f}]"
+
+
 def words(floor: Mapping[str, Any]) -> str:
     """A floor and whether it is met."""
     if floor["count"] is None:
-        return f"**missed**, the policy could not fly: {floor['words']}"
-    verdict = "met" if floor["met"] else "**missed**"
-    return f"{verdict}, {floor['count']}/{floor['episodes']}: {floor['words']}"
+        return f"**missed**, a pilot that it takes could not fly: {floor['words']}"
+    count = f"{floor['count']}/{floor['episodes']}"
+    if "wilson" in floor:
+        count = counted(floor["count"], floor["episodes"], floor["wilson"])
+    if "rival" in floor:
+        count += f" against {floor['rival']['count']} (by luck: p = {floor['rival']['chance']:.2g})"
+    return f"{'met' if floor['met'] else '**missed**'}, {count}: {floor['words']}"

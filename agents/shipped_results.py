@@ -16,23 +16,30 @@ from agents.statistics import STRICT
 from agents.touchdowns import QUANTITIES
 
 COUNTS = ("landed", "strict")
+SURVIVABLE = "survivable"  # among all episodes, see agents/survivable.py
 TRAINED_BELOW = 1_000_000  # seeds of training
 
 
 @dataclass(frozen=True)
 class Floor:
-    """A promise: at least this share of all episodes end well, with none of some quantities above its limit."""
+    """A promise: at least this share of the episodes end well, with none of some quantities above its limit."""
 
     share: float
     at_most: Mapping[str, float] = field(default_factory=dict)  # in SI units, all in the same episode
     landed: bool = True  # as the scenario has it; False counts every touchdown within the limits
+    among: str = ""  # SURVIVABLE: of these episodes, instead of all
+    lower_bound: bool = False  # the share is that of the lower end of the 95 % Wilson interval
+    above: str = ""  # pilot of the table that ends well less often, and not by chance: see statistics.chance_of_wins
 
     def words(self) -> str:
         """For instance "landed with rate of descent at most 2 m/s: at least 95 % of all episodes"."""
         shown = {QUANTITIES[name]: limit for name, limit in self.at_most.items()}
         limits = ", ".join(f"{one.words} at most {one.per_si * limit:g} {one.unit}" for one, limit in shown.items())
         ended = ("landed" if self.landed else "touched down") + (f" with {limits}" if limits else "")
-        return f"{ended.replace(' °', '°')}: at least {100.0 * self.share:g} % of all episodes"
+        promise = f"at least {100.0 * self.share:g} % of {'the ' + self.among if self.among else 'all'} episodes"
+        promise += " by the lower end of the interval" if self.lower_bound else ""
+        promise += f", and more than `{self.above}`" if self.above else ""
+        return f"{ended.replace(' °', '°')}: {promise}"
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,10 @@ class Result:
     shows: tuple[str, ...] = ("landed", "strict", "speed", "descent_rate", "lateral_speed", "propellant_used")
     published: tuple[Published, ...] = ()
     note: str = ""  # one sentence below the table
+    among: str = ""  # SURVIVABLE: what was landed of these episodes stands beside what was landed of all
 
     def __post_init__(self) -> None:
-        """Refuse descents that are no test, and columns that nobody measures."""
+        """Refuse descents that are no test, columns that nobody measures, and floors without what they stand on."""
         if self.seed < TRAINED_BELOW or self.seed == VALIDATION_SEED:
             raise ValueError(
                 f"{self.name}: seed {self.seed} is for training or for choosing among policies; a table needs one "
@@ -72,6 +80,13 @@ class Result:
         if unknown:
             known = ", ".join((*COUNTS, *QUANTITIES))
             raise ValueError(f"{self.name}: nothing measures {', '.join(unknown)}; known: {known}")
+        if self.among not in ("", SURVIVABLE):
+            raise ValueError(f"{self.name}: among must be {SURVIVABLE!r} or nothing, got {self.among!r}")
+        for floor in self.floors:
+            if floor.among not in ("", self.among):
+                raise ValueError(f"{self.name}: a floor is among {floor.among!r} episodes, the table is not")
+            if floor.above not in ("", *self.pilots):
+                raise ValueError(f"{self.name}: a floor is above {floor.above!r}, who is not among the pilots")
 
 
 RESULTS = (

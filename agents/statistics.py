@@ -16,6 +16,21 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def chance_of_wins(first: np.ndarray, second: np.ndarray) -> float:
+    """The chance that a pilot is so far ahead of another one by luck: McNemar's exact test, one-sided.
+
+    Only episodes that one of both landed tell them apart. If neither were better, each of these would go to either
+    with the same chance; this is the chance of as many for the first, or more. The episodes being the same for both,
+    it sees smaller differences than two intervals side by side.
+
+    Args:
+        first: (episodes,) bool, which ones it landed.
+        second: (episodes,) bool, which of the same ones the other one landed.
+    """
+    won, lost = int((first & ~second).sum()), int((second & ~first).sum())
+    return float(binomtest(won, won + lost, 0.5, alternative="greater").pvalue) if won + lost else 1.0
+
+
 def spread(values: np.ndarray) -> dict[str, float] | None:
     """Mean, 99th percentile, mean of the worst 0.1 % (at least one) and the worst of a 1-D array; None if empty."""
     if values.size == 0:

@@ -100,6 +100,68 @@ def test_with_little_propellant_a_free_fall_comes_before_the_burn() -> None:
     assert program == pytest.approx(rate[0], rel=SLACK)
 
 
+def weak(height: np.ndarray, thrust: float, exhaust_speed: float = 2_844.0, touchdown_rate: float = 3.0) -> Starts:
+    """A vehicle of 382 kg, 42 of them propellant, whose engine hardly carries it or does not."""
+    numbers = {
+        "descent_rate": 0.0,
+        "mass": 382.0,
+        "propellant": 42.0,
+        "thrust": thrust,
+        "exhaust_speed": exhaust_speed,
+        "gravity": 1.62,
+        "touchdown_rate": touchdown_rate,
+        "wait": 0.0,
+    }
+    return Starts(height, **{name: np.full_like(height, number) for name, number in numbers.items()})
+
+
+def touchdown(starts: Starts, rate: np.ndarray, wait: np.ndarray | float = 0.0) -> np.ndarray:
+    """The rate of descent (N,) on the ground after a free fall for ``wait`` and full thrust, 20 ms a step."""
+    height, rate, left, ground = starts.height.copy(), rate.copy(), starts.propellant.copy(), np.full_like(rate, np.nan)
+    for step in range(100_000):
+        burning = (step * 0.02 >= wait) & (left > 0.0)
+        thrust = np.where(burning, starts.thrust, 0.0)
+        later = rate + 0.02 * (starts.gravity - thrust / (starts.mass - starts.propellant + left))
+        height, rate = height - 0.01 * (rate + later), later
+        left = left - 0.02 * thrust / starts.exhaust_speed
+        ground = np.where(np.isnan(ground) & (height <= 0.0), rate, ground)
+        if not np.isnan(ground).any():
+            break
+    return ground
+
+
+def test_less_thrust_than_weight_survives_close_to_the_ground_only() -> None:
+    height = np.array([0.0, 5.0, 10.0, 14.0, 16.0, 50.0, 3_000.0])
+    found = fastest_vertical(weak(height, 1.32 * 382.0, exhaust_speed=1e7))
+    square = 3.0**2 - 2.0 * (1.62 - 1.32) * height  # constant mass; zero at 15 m
+    assert found == pytest.approx(np.sqrt(np.maximum(square, 0.0)), rel=1e-3)
+
+
+def test_an_engine_that_is_gone_survives_what_a_fall_does() -> None:
+    height = np.array([0.0, 1.0, 2.0, 3.0, 2_000.0])
+    assert fastest_vertical(weak(height, 1e-3)) == pytest.approx(
+        np.sqrt(np.maximum(9.0 - 2.0 * 1.62 * height, 0.0)), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("thrust", [560.0, 590.0, 600.0, 640.0])
+def test_a_burn_from_the_limit_ends_at_the_touchdown_rate_and_a_faster_one_does_not(thrust: float) -> None:
+    # The vehicle weighs 619 N at first and 551 N at the end.
+    starts = weak(np.array([1.0, 5.0, 50.0, 200.0, 900.0]), thrust)
+    found = fastest_vertical(starts)
+    some = found > 0.0
+    assert some.any()
+    assert touchdown(starts, found)[some] == pytest.approx(3.0, abs=0.02)
+    for wait in (0.0, 1.0, 5.0, 20.0):
+        assert (touchdown(starts, found + 0.1, wait) > 3.02).all()
+
+
+def test_an_engine_that_outgrows_the_weight_comes_too_late_between_two_heights() -> None:
+    starts = weak(np.array([1.0, 5.0, 20.0, 50.0, 100.0, 400.0, 900.0]), 590.0, touchdown_rate=1.0)
+    assert (fastest_vertical(starts) > 0.0).tolist() == [True, True, False, False, False, True, True]
+    assert (touchdown(starts, np.zeros(7))[2:5] > 1.1).all(), "not even from rest"
+
+
 def test_a_higher_start_and_a_stronger_engine_survive_more(frontier: Frontier) -> None:
     assert (np.diff(frontier.physics) > 0.0).all()
     assert (np.diff(frontier.sighted) >= 0.0).all()

@@ -18,8 +18,9 @@ from agents.flying import Flights
 from agents.pilots import CLASSICAL
 from agents.policy import PolicyNetwork, save_policy
 from agents.results_page import page
-from agents.shipped_results import RESULTS, Floor, Published, Result
-from agents.statistics import STRICT
+from agents.shipped_results import RESULTS, SURVIVABLE, Floor, Published, Result
+from agents.statistics import STRICT, chance_of_wins
+from agents.survivable import Survivable
 from agents.touchdowns import spreads
 from lunar_env import Outcome, load_scenario
 from lunar_env.bench.tables import BEGIN, END
@@ -59,8 +60,8 @@ def listed(monkeypatch):
 NO_FLOOR = Floor(0.0)
 
 
-def small(policy, name="small", floors=(NO_FLOOR,), pilots=("as_flown",), **more):
-    return Result(name, "resilience", policy, pilots, floors, SHORT, episodes=6, **more)
+def small(policy, name="small", floors=(NO_FLOOR,), pilots=("as_flown",), changes=None, **more):
+    return Result(name, "resilience", policy, pilots, floors, SHORT | (changes or {}), episodes=6, **more)
 
 
 def flights():
@@ -108,7 +109,60 @@ def test_a_floor_counts_the_episodes_that_keep_all_limits_at_once(floor, count, 
     assert (found["count"], found["episodes"], found["met"]) == (count, 4, met)
 
 
+def ended(*letters):
+    """Flights that landed (l) or crashed (c), at rest."""
+    outcome = np.array([Outcome.LANDED if letter == "l" else Outcome.CRASHED for letter in "".join(letters)])
+    return Flights(outcome, {name: np.zeros(outcome.size) for name in flights().record})
+
+
+def test_a_floor_among_the_survivable_counts_no_others():
+    possible = Survivable(np.array([True, True, False, True]), np.array([True, True, True, False]))
+    assert possible.counts() == {"episodes": 4, "survivable": 2, "unseen": 1, "unbraked": 1}
+    found = results.kept_by(ended("lccc"), Floor(0.5, among=SURVIVABLE), possible)
+    assert (found["count"], found["episodes"], found["met"]) == (1, 2, True)
+    assert not results.kept_by(ended("ccll"), Floor(0.5, among=SURVIVABLE), possible)["met"]
+    assert results.kept_by(ended("ccll"), Floor(0.5), possible)["met"], "of all it is half"
+
+
+def test_a_floor_for_the_lower_bound_is_met_by_the_interval_and_not_by_the_share():
+    flown = ended("l" * 98 + "cc")  # Wilson: 0.9300
+    for share, met in ((0.929, True), (0.931, False)):
+        found = results.kept_by(flown, Floor(share, lower_bound=True))
+        assert found["met"] is met and found["wilson"] == pytest.approx([0.9300, 0.9945], abs=1e-4)
+    assert results.kept_by(flown, Floor(0.98))["met"]
+
+
+@pytest.mark.parametrize(
+    "policy, rival, chance, met",
+    [
+        ("l" * 6 + "llcc", "c" * 6 + "llcc", 1 / 64, True),  # what both landed or lost says nothing
+        ("l" * 5 + "cllcc", "c" * 5 + "cllcc", 1 / 32, False),  # ahead, but that may be luck
+        ("l" * 7 + "c", "c" * 7 + "l", 9 / 256, False),
+        ("c" * 6, "l" * 6, 1.0, False),
+        ("lclc", "lclc", 1.0, False),
+    ],
+)
+def test_a_floor_above_a_rival_is_met_by_wins_that_are_no_luck(policy, rival, chance, met):
+    first, second = ended(policy), ended(rival)
+    assert chance_of_wins(first.outcome == Outcome.LANDED, second.outcome == Outcome.LANDED) == pytest.approx(chance)
+    found = results.kept_by(first, Floor(0.0, above="robust"), rival=second)
+    assert found["met"] is met and found["rival"]["count"] == rival.count("l")
+    assert not results.kept_by(first, Floor(0.9, above="robust"), rival=second)["met"], "both must hold"
+    assert not results.kept_by(first, Floor(0.0, above="robust"))["met"], "the rival could not fly"
+
+
+def test_a_rival_is_met_on_the_survivable_episodes_if_the_floor_is_among_them():
+    possible = Survivable(np.arange(8) > 1, np.ones(8, dtype=bool))
+    floor = Floor(0.0, among=SURVIVABLE, above="robust")
+    found = results.kept_by(ended("cc" + "l" * 6), floor, possible, ended("ll" + "c" * 6))
+    assert found["met"] and found["rival"] == {"count": 0, "chance": 1 / 64}
+
+
 def test_a_floor_says_what_it_is_measured_on():
+    hard = Floor(0.97, among=SURVIVABLE, lower_bound=True, above="robust")
+    assert hard.words() == (
+        "landed: at least 97 % of the survivable episodes by the lower end of the interval, and more than `robust`"
+    )
     assert (
         Floor(0.9, {"speed": 2.0}).words() == "landed with touchdown speed at most 2 m/s: at least 90 % of all episodes"
     )
@@ -173,9 +227,33 @@ def test_the_table_says_what_was_flown_and_what_others_published():
     ]
 
 
+def test_the_table_shows_what_was_landed_of_the_survivable_beside_what_was_landed_of_all():
+    counts = {"episodes": 1000, "landed": 880, "landed_strict": 870, "wilson": [0.8584, 0.8987]}
+    counts |= {"wilson_strict": [0.8478, 0.8894], "quantities": {}}
+    row = {"pilot": "mine", **counts, SURVIVABLE: {"count": 880, "episodes": 900, "wilson": [0.9660, 0.9856]}}
+    promised = {"words": "landed: much", "count": 880, "episodes": 900, "wilson": [0.9660, 0.9856], "met": True}
+    promised["rival"] = {"count": 700, "chance": 1.234e-20}
+    card = {"config": None, "set": None, "trained_steps": None, "seed": None, "commit": None}
+    flown = {"card": card, "rows": [row], "floors": [promised]}
+    flown[SURVIVABLE] = {"episodes": 1000, "survivable": 900, "unseen": 70, "unbraked": 40}
+    result = small("runs/mine", shows=("landed", "strict"), among=SURVIVABLE)
+    told = page([results.definition(result) | {"flown": flown}])
+    assert (
+        "6 episodes, seed 1,000,000, of which 900 are [survivable](#which-episodes-count-as-survivable): in 70 the "
+        "ground cannot be seen, in 40 the engine does not suffice. Policy: `runs/mine`."
+    ) in told
+    assert "| pilot | landed | landed of the survivable | strict |" in told
+    assert "| `mine` | 880/1000 [0.8584, 0.8987] | 880/900 [0.9660, 0.9856] | 870/1000 [0.8478, 0.8894] |" in told
+    assert "- met, 880/900 [0.9660, 0.9856] against 700 (by luck: p = 1.2e-20): landed: much" in told
+    assert "\n## Which episodes count as survivable\n" in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     "changes, words",
     [
+        ({"among": "easy"}, "among must be 'survivable' or nothing, got 'easy'"),
+        ({"floors": (Floor(0.9, among=SURVIVABLE),)}, "a floor is among 'survivable' episodes, the table is not"),
+        ({"floors": (Floor(0.9, above="robust"),)}, "a floor is above 'robust', who is not among the pilots"),
         ({"seed": 999_999}, "seed 999999 is for training or for choosing"),
         ({"seed": 2_000_000}, "seed 2000000 is for training or for choosing"),
         ({"shows": ("landed", "velocity")}, "nothing measures velocity; known: landed, strict, speed"),
@@ -206,6 +284,27 @@ def test_a_floor_that_is_kept_gives_exit_code_0_and_one_that_is_missed_1(untrain
     assert [row["pilot"] for row in entry["flown"]["rows"]] == ["untrained", "as_flown"]
     assert all(sum(row["outcomes"].values()) == 6 for row in entry["flown"]["rows"])
     assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") == page([entry])
+
+
+def test_what_is_survivable_is_judged_on_the_episodes_that_are_flown(untrained, listed, tmp_path, capsys):
+    lost = {"faults.ranging_loss.probability": 0.5, "faults.ranging_loss.loss": 1.0}
+    floors = (Floor(0.0, among=SURVIVABLE), Floor(0.0, among=SURVIVABLE, lower_bound=True, above="as_flown"))
+    listed(small(untrained, floors=floors, changes=lost, among=SURVIVABLE))
+    assert command(f"--out={tmp_path / 'out'}") == 1
+    assert "1 of 2 floors met" in capsys.readouterr().out
+    flown = read(tmp_path / "out" / "results.json")["results"][0]["flown"]
+    counts = flown[SURVIVABLE]
+    assert counts["episodes"] == 6 and 0 < counts["survivable"] == 6 - counts["unseen"] < 6
+    assert all(row[SURVIVABLE]["episodes"] == counts["survivable"] for row in flown["rows"])
+    assert [floor["episodes"] for floor in flown["floors"]] == 2 * [counts["survivable"]]
+
+
+def test_a_result_that_asks_for_nothing_new_is_what_it_was_before():
+    assert {"among", "lower_bound", "above"}.isdisjoint(results.definition(small("runs/mine")))
+    assert {"among", "lower_bound", "above"}.isdisjoint(results.definition(small("runs/mine"))["floors"][0])
+    asked = small("runs/mine", among=SURVIVABLE, floors=(Floor(0.9, lower_bound=True),))
+    assert results.definition(asked)["among"] == SURVIVABLE
+    assert results.definition(asked)["floors"][0]["lower_bound"] is True
 
 
 def test_a_result_without_its_policy_is_missing_and_an_error_only_if_asked_for(untrained, listed, tmp_path, capsys):
