@@ -29,7 +29,7 @@ thrust axis. With `history=k` an observation is k readings in a row, the newest 
 With `observation="truth"` the row has the same places and holds the true height above ground in `altimeter_range`,
 always valid and of age 0, and no inertial error.
 
-With `observation="beams"` the row holds what the range finders tell and the last command, and nothing else: no altitude,
+With `observation="beams"` the row holds what the range finders tell and the last command, nothing else: no altitude,
 no velocity, no attitude, no propellant, no clock. Classical pilots refuse to fly on that.
 
 ## `resilience` (control `descent_rate`)
