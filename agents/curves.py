@@ -20,14 +20,16 @@ from tqdm import tqdm
 
 from agents import train
 from agents.checkpoint import NEWEST, PREVIOUS
+from agents.comparison import comparison
 from agents.config import ConfigError, Experiment, experiment, load_experiment
 from agents.curve_figure import write_figure
 from agents.guards import NotFiniteError
 from agents.interquartile import FEW, RESAMPLES
 from agents.learning_curve import curves, read_told, summed_up
 from agents.policy import PolicyFileError
-from agents.run_folder import RunFolderError, make_folder, provenance, write_json
+from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
 from agents.shipping import CHOSEN_BY, VALIDATION_SEED, best, refuse_taken, ship, validate
+from lunar_env.bench.tables import replaced
 
 CURVE, PICTURE = "curve.json", "curve.png"
 QUOTED = ("seed", "episodes", "landed", "landed_strict", "wilson", "wilson_strict")  # of a validation
@@ -50,7 +52,9 @@ class Arguments:
     ship: Path | None = None
     """New folder for the policy that flew those best."""
     draw: tuple[Path, ...] = ()
-    """Folders of finished curves to draw together, instead of training."""
+    """Folders of finished curves to draw together and to compare in a table, instead of training."""
+    page: Path | None = None
+    """With --draw: Markdown page that gets the table between its markers."""
 
 
 def main() -> int:
@@ -220,7 +224,14 @@ def draw_together(arguments: Arguments) -> None:
     if len(set(names)) < len(names):
         names = [str(folder) for folder in arguments.draw]
     make_folder(arguments.out.parent)
-    write_figure(arguments.out, {n: read(folder / CURVE) for n, folder in zip(names, arguments.draw, strict=True)})
+    if arguments.page is not None:
+        replaced(arguments.page.read_text(encoding="utf-8"), "")  # refused now
+    finished = {name: read(folder / CURVE) for name, folder in zip(names, arguments.draw, strict=True)}
+    write_figure(arguments.out, finished)
+    table = comparison(finished)
+    print(table)
+    if arguments.page is not None:
+        write_text(arguments.page, replaced(arguments.page.read_text(encoding="utf-8"), table))
     print(f"picture of {', '.join(names)}: {arguments.out}")
 
 

@@ -19,6 +19,7 @@ pytest.importorskip("matplotlib")
 from safetensors.torch import load_file
 
 from agents import curves, learn_sb3, shipping, train
+from agents.comparison import comparison
 from agents.flying import fly_episodes
 from agents.interquartile import bootstrap_interval, interquartile_mean
 from agents.learning_curve import Told, landing_rates, read_told
@@ -293,6 +294,34 @@ def test_a_wrong_request_is_refused_before_anything_is_trained(arguments, words,
 def test_without_a_configuration_it_says_what_it_needs(capsys):
     assert command() == 2
     assert "name a configuration, such as configs/resilience.toml" in capsys.readouterr().err
+
+
+def test_several_curves_are_compared_in_a_table():
+    def told(landed, rates, steps):
+        grid = [100.0, 200.0, 300.0]
+        curve = {"grid": grid, "interquartile_mean": rates}
+        return {
+            "runs": [
+                {"steps": steps, "seconds": 10.0, "validation": {"landed": one, "episodes": 100}} for one in landed
+            ],
+            "validation": {"interquartile_mean": [0.96], "low": [0.9], "high": [0.99]},
+            "decisions": curve,
+            "seconds": {**curve, "grid": [1.0, 2.0, 3.0]},
+        }
+
+    table = comparison({"quick": told((97, 90), [None, 0.9, 0.95], 3000), "never": told((50,), [0.1, 0.2, 0.89], 20)})
+    _, _, quick, never, *_ = table.splitlines()
+    assert quick == "| quick | 0.960 [0.900, 0.990] | 0.900 | 200 | 2 | 300 |"
+    assert never == "| never | 0.960 [0.900, 0.990] | 0.500 | - | - | 2 |"
+    assert "interquartile mean of 1 or 2 seeds" in table
+
+
+def test_the_table_of_several_curves_goes_into_a_page(finished, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n")
+    assert command("--draw", finished / "curve", f"--out={tmp_path / 'one.png'}", f"--page={page}") == 0
+    text = page.read_text()
+    assert "| curve | " in text and "old" not in text and text.startswith("before") and text.endswith("after\n")
 
 
 def test_several_curves_are_drawn_into_one_picture(finished, tmp_path, capsys):
