@@ -21,11 +21,11 @@ from agents.flying import Flights, fly_episodes
 from agents.policy import CARD, WEIGHTS, read_card
 from agents.results_page import page, words
 from agents.run_folder import make_folder, provenance, write_json, write_text
-from agents.shipped_results import RESULTS, Floor, Result
+from agents.shipped_results import RESULTS, Floor, Result, Thrift
 from agents.statistics import chance_of_wins, summary, wilson
 from agents.survivable import Survivable, survivable
 from agents.touchdowns import spreads, within
-from lunar_env import Outcome, load_scenario
+from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.bench.tables import replaced
 
 LATER = ("among", "lower_bound", "above")  # fields that older entries lack
@@ -118,13 +118,19 @@ def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
         rows[-1]["quantities"] = spreads(flown[pilot])
         if possible is not None:
             rows[-1][result.among] = share_of(flown[pilot].outcome[possible.episodes] == Outcome.LANDED)
-    asked = [(floor, flown.get(result.policy), flown.get(floor.above)) for floor in result.floors]
+    own = flown.get(result.policy)
+    floors = [
+        spent_by(own, floor, scenario, result.seed)
+        if isinstance(floor, Thrift)
+        else kept_by(own, floor, possible, flown.get(floor.above))
+        for floor in result.floors
+    ]
     card = read_card(Path(result.policy))
     told_of = {
         "weights_sha256": digest(Path(result.policy)),
         "card": {key: card.get(key) for key in ("config", "set", "trained_steps", "seed", "commit")},
         "rows": rows,
-        "floors": [kept_by(flights, floor, possible, rival) for floor, flights, rival in asked],
+        "floors": floors,
         **{key: story[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
     }
     return definition(result) | {"flown": told_of | ({result.among: possible.counts()} if possible else {})}
@@ -158,6 +164,17 @@ def kept_by(
         chance = chance_of_wins(well, others)
         told |= {"met": met and chance <= BY_CHANCE, "rival": {"count": int(others.sum()), "chance": chance}}
     return told
+
+
+def spent_by(flights: Flights | None, floor: Thrift, scenario: Scenario, seed: int) -> dict[str, Any]:
+    """How a promise of thrift stands after these flights, or after none."""
+    if flights is None:
+        return {"words": floor.words(), "count": None, "episodes": None, "met": False}
+    from agents.guidance.optimum import pinpoint_optimum  # cvxpy: not before it is needed
+
+    optimum = pinpoint_optimum(Descent(scenario, floor.episodes, seed=seed), floor.episodes, at_rest=True)
+    spent, least = float(flights.record["propellant_used"][: floor.episodes].mean()), float(np.mean(optimum))
+    return {"words": floor.words(), "spent": spent, "least": least, "met": spent <= (1.0 + floor.share) * least}
 
 
 def ended_well(flights: Flights, floor: Floor) -> np.ndarray:

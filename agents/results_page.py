@@ -102,6 +102,10 @@ def counted(count: int, episodes: int, interval: Sequence[float]) -> str:
 
 def words(floor: Mapping[str, Any]) -> str:
     """A floor and whether it is met."""
+    if "spent" in floor:
+        over = 100.0 * (floor["spent"] / floor["least"] - 1.0)
+        verdict = "met" if floor["met"] else "**missed**"
+        return f"{verdict}, {floor['spent']:.1f} kg over {floor['least']:.1f} kg, {over:+.1f} %: {floor['words']}"
     if floor["count"] is None:
         return f"**missed**, a pilot that it takes could not fly: {floor['words']}"
     count = f"{floor['count']}/{floor['episodes']}"

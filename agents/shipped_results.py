@@ -43,6 +43,24 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class Thrift:
+    """A promise: on average the first episodes cost at most so much more propellant than the least that is possible.
+
+    That is the fuel optimum to the pad at rest of each of these episodes, see agents/guidance/optimum.py.
+    """
+
+    share: float  # above the optimum
+    episodes: int = 24  # each takes seconds to solve; as many as the optimum beside the published figures is of
+
+    def words(self) -> str:
+        """For instance "propellant of the first 24 episodes: at most 15 % above the optimum to the pad"."""
+        return (
+            f"propellant of the first {self.episodes} episodes: at most {100.0 * self.share:g} % above the optimum to "
+            "the pad, at rest"
+        )
+
+
+@dataclass(frozen=True)
 class Published:
     """Figures of others, to stand beside; they are quoted, not flown."""
 
@@ -58,7 +76,7 @@ class Result:
     scenario: str
     policy: str  # folder
     pilots: tuple[str, ...]  # that fly beside it
-    floors: tuple[Floor, ...]  # of the policy
+    floors: tuple[Floor | Thrift, ...]  # of the policy
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the scenario
     episodes: int = 10_000
     seed: int = 1_000_000
@@ -75,14 +93,15 @@ class Result:
                 f"from {TRAINED_BELOW} on, other than {VALIDATION_SEED}"
             )
         columns = {*self.shows, *(name for other in self.published for name in other.figures)}
-        limits = {name for floor in self.floors for name in floor.at_most}
+        floors = [floor for floor in self.floors if isinstance(floor, Floor)]
+        limits = {name for floor in floors for name in floor.at_most}
         unknown = sorted((columns - {*COUNTS, *QUANTITIES}) | (limits - {*QUANTITIES}))
         if unknown:
             known = ", ".join((*COUNTS, *QUANTITIES))
             raise ValueError(f"{self.name}: nothing measures {', '.join(unknown)}; known: {known}")
         if self.among not in ("", SURVIVABLE):
             raise ValueError(f"{self.name}: among must be {SURVIVABLE!r} or nothing, got {self.among!r}")
-        for floor in self.floors:
+        for floor in floors:
             if floor.among not in ("", self.among):
                 raise ValueError(f"{self.name}: a floor is among {floor.among!r} episodes, the table is not")
             if floor.above not in ("", *self.pilots):

@@ -15,14 +15,15 @@ pytest.importorskip("matplotlib")
 from agents import results
 from agents.features import Features
 from agents.flying import Flights
+from agents.guidance.optimum import pinpoint_optimum
 from agents.pilots import CLASSICAL
 from agents.policy import PolicyNetwork, save_policy
-from agents.results_page import page
-from agents.shipped_results import RESULTS, SURVIVABLE, Floor, Published, Result
+from agents.results_page import page, words
+from agents.shipped_results import RESULTS, SURVIVABLE, Floor, Published, Result, Thrift
 from agents.statistics import STRICT, chance_of_wins
 from agents.survivable import Survivable
 from agents.touchdowns import spreads
-from lunar_env import Outcome, load_scenario
+from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.bench.tables import BEGIN, END
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -107,6 +108,20 @@ def test_the_touchdown_speed_is_that_of_both_parts_of_all_touchdowns():
 def test_a_floor_counts_the_episodes_that_keep_all_limits_at_once(floor, count, met):
     found = results.kept_by(flights(), floor)
     assert (found["count"], found["episodes"], found["met"]) == (count, 4, met)
+
+
+def test_thrift_is_judged_on_the_first_episodes_against_their_own_optimum():
+    pytest.importorskip("cvxpy")
+    scenario = load_scenario("gaudet_nominal")
+    least = pinpoint_optimum(Descent(scenario, 2, seed=1_000_000), 2, at_rest=True)
+    for share, met in ((0.1601, True), (0.1599, False)):
+        spender = flights()
+        spender.record["propellant_used"] = np.array([*(1.16 * least), 999.0, 999.0])
+        found = results.spent_by(spender, Thrift(share, 2), scenario, 1_000_000)
+        assert found["met"] == met
+        assert found["least"] == pytest.approx(least.mean())
+    assert words(found).startswith(f"**missed**, {found['spent']:.1f} kg over {found['least']:.1f} kg, +16.0 %: prop")
+    assert not results.spent_by(None, Thrift(0.15), scenario, 1_000_000)["met"]
 
 
 def ended(*letters):
