@@ -1,6 +1,7 @@
 """An experiment as a TOML file: a preset, changes, an algorithm and its numbers. Unknown keys are errors."""
 
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -70,6 +71,13 @@ class Curriculum(Strict):
     )
 
 
+class Stage(Strict):
+    """A later part of the training, with another practice."""
+
+    after: float = Field(gt=0.0, lt=1.0, description="share of the decisions at which it begins")
+    practice: dict[str, Any] = Field(description="changes to the practice of the stage before")
+
+
 class Evaluation(Strict):
     """What the run ends with."""
 
@@ -97,6 +105,7 @@ class Experiment(Strict):
     ppo: Ppo = Ppo()
     off_policy: OffPolicy = OffPolicy()
     network: Network = Network()
+    stages: tuple[Stage, ...] = Field((), description="of the practice, in order; [[stages]] in the file")
     curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
     evaluation: Evaluation = Evaluation()
 
@@ -111,6 +120,10 @@ class Experiment(Strict):
             raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
         if (self.network.start or self.ppo.critic_first) and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} begins with fresh weights; rsl_rl.ppo knows network.start")
+        if self.stages and (self.curriculum is not None or self.algorithm != "rsl_rl.ppo"):
+            raise ValueError("stages are for rsl_rl.ppo, and not together with a curriculum; leave one of them out")
+        if any(later.after <= stage.after for stage, later in pairwise(self.stages)):
+            raise ValueError("stages: each must begin after the one before")
         if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
         if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":

@@ -20,6 +20,7 @@ from agents.guards import NotFiniteError, finite_gradients, stop
 from agents.policy import save_policy
 from agents.rsl_rl_dialect import Descents, build, extract_policy
 from agents.run_folder import RunFolderError
+from agents.stages import Stages
 from agents.telling import Diary, Listener, Tally
 from lunar_env import Scenario
 
@@ -37,6 +38,9 @@ class Learner:
         if experiment.curriculum is not None:
             self.curriculum = Curriculum(self.descents.descent, **experiment.curriculum.model_dump())
             self.descents.begin()  # anew, and mildly
+        self.stages = Stages(self.descents.descent, experiment, scenario) if experiment.stages else None
+        if self.stages is not None:
+            self.descents.begin()  # anew, as the first stage has it
         self.algorithm = build(experiment, self.descents, self.ranks, self.rank)
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
         self.seen = self.descents.observe()
@@ -88,6 +92,8 @@ class Learner:
             diary.write(self.steps, self.told(losses, now - began))
             if self.curriculum is not None:
                 self.curriculum.promotes(*sums_of_all(self.curriculum.counts))
+            if self.stages is not None:
+                self.stages.enter(self.steps)
             # The first process's clock decides for all: their checkpoints have to be of one moment.
             due = now - saved > self.experiment.checkpoint_every
             if self.steps < self.experiment.total_steps and from_the_first(due):
@@ -110,6 +116,8 @@ class Learner:
             "speed/environment_share": self.descents.seconds / seconds,
         }
         practice = {} if self.curriculum is None else {"curriculum/severity": self.curriculum.severity}
+        if self.stages is not None:
+            practice["practice/stage"] = self.stages.number
         return {**self.tally.close(), **practice, **speed, **{f"loss/{name}": loss for name, loss in losses.items()}}
 
     def save(self) -> None:
@@ -151,6 +159,8 @@ class Learner:
             self.tally.restore(saved["tally"])
             if self.curriculum is not None:
                 self.curriculum.restore(saved["curriculum"])
+            if self.stages is not None:
+                self.stages.enter(saved["steps"])
             self.steps = self.steps_before = saved["steps"]
             self.seconds = saved["seconds"]
             set_random_state(saved["random"], self.device)

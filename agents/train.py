@@ -21,6 +21,7 @@ from agents.evaluate import Campaign, check, evaluate
 from agents.guards import NotFiniteError
 from agents.policy import PolicyFileError, load_policy, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
+from agents.stages import practices_of, widest
 from lunar_env import Scenario, load_scenario
 
 
@@ -142,9 +143,9 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
 
 
 def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
-    """The scenario, and the one that training practises on."""
+    """The scenario, and the one that training practises on: in stages, the one that holds them all."""
     scenario = load_scenario(wanted.scenario, **wanted.changes)
-    practice = load_scenario(scenario, **wanted.practice)
+    practice = widest(practices_of(wanted, scenario))
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
