@@ -108,6 +108,8 @@ class Result:
                 raise ValueError(f"{self.name}: a floor is above {floor.above!r}, who is not among the pilots")
 
 
+GAUDET = "Gaudet et al. 2020 [V: GNAV]"  # adaptive guidance by meta-learning; the missions reference, section 6.2
+
 RESULTS = (
     Result(
         name="reference",
@@ -115,5 +117,20 @@ RESULTS = (
         policy="runs/reference",
         pilots=("robust", "cautious", "as_flown"),
         floors=(Floor(0.99), Floor(0.95, STRICT)),  # [P]
+    ),
+    Result(
+        name="gaudet_beams",
+        scenario="gaudet_beams",
+        policy="runs/gaudet_beams",
+        pilots=(),  # classical ones need to be told altitude and velocity
+        floors=(Floor(0.90, {"speed": 2.0}, landed=False),),
+        shows=("landed", "speed", "descent_rate", "lateral_speed", "distance", "propellant_used"),
+        published=(
+            Published(f"GRU of 200 steps, {GAUDET}", {"speed": "23.0 ± 3.9, 39.4", "distance": "59 ± 42, 288"}),
+            Published(f"GRU of 20 steps, {GAUDET}", {"speed": "26.5 ± 1.7, 38.6", "distance": "78 ± 42, 390"}),
+            Published(f"no memory, {GAUDET}", {"speed": "48.3 ± 17.8, -", "distance": "131 ± 101, 796"}),
+        ),
+        note="Nothing tells where the pad is, and this policy was not asked to go there; the published ones were. They "
+        "were tested on 1,000 descents each. What else differs stands in `lunar_env/missions/gaudet.py`.",
     ),
 )
