@@ -95,6 +95,8 @@ def run(arguments: Arguments) -> None:
     if arguments.ship is not None:
         number = best(rows)
         ship(folders[number], arguments.ship, story(curve, number))
+        for name in (CURVE, PICTURE):
+            shutil.copyfile(out / name, arguments.ship / name)
         print(f"seed {number} is chosen by {CHOSEN_BY}; its policy is in {arguments.ship}")
     print(f"curves: {out / CURVE}, picture: {out / PICTURE}")
 

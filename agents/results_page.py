@@ -1,12 +1,14 @@
 """The words of ``python -m agents.results``: one Markdown section for each shipped result."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from agents.report_words import number
 from agents.shipped_results import SURVIVABLE
 from agents.touchdowns import QUANTITIES
 
+PICTURE = "curve.png"  # of agents.curves
 EXPLANATION = (
     "Counts are followed by their 95 % Wilson interval. Quantities are mean ± standard deviation, maximum: of all\n"
     "touchdowns, crashes included; propellant of all episodes. Figures of others are as published."
@@ -29,7 +31,7 @@ def section(entry: Mapping[str, Any]) -> str:
     if "among" in entry:
         flown += possible(entry["flown"][entry["among"]])
     promised = [f"- {words(floor)}" for floor in entry["flown"]["floors"]]
-    parts = [f"{flown}. {policy(entry)}", table(entry), entry["note"], "\n".join(promised)]
+    parts = [f"{flown}. {policy(entry)}", table(entry), entry["note"], "\n".join(promised), curve(entry)]
     return "\n\n".join([heading, *filter(None, parts)])
 
 
@@ -51,6 +53,13 @@ def policy(entry: Mapping[str, Any]) -> str:
     told += [f"seed {card['seed']}"] if card["seed"] is not None else []
     told += [f"commit {card['commit'][:10]}"] if card["commit"] else []
     return f"Policy: `{entry['policy']}`" + (f" ({', '.join(told)})." if told else ".")
+
+
+def curve(entry: Mapping[str, Any]) -> str:
+    """How several seeds of its training learned, if the policy's folder has the picture; docs/ is beside runs/."""
+    if not (Path(entry["policy"]) / PICTURE).exists():
+        return ""
+    return f"![Landing rate over decisions and over minutes, several seeds](../{entry['policy']}/{PICTURE})"
 
 
 def table(entry: Mapping[str, Any]) -> str:

@@ -112,6 +112,22 @@ GAUDET = "Gaudet et al. 2020 [V: GNAV]"  # adaptive guidance by meta-learning; t
 
 RESULTS = (
     Result(
+        name="vertical_truth",
+        scenario="vertical",
+        changes={"observation": "truth"},
+        policy="runs/vertical_truth",
+        pilots=("cautious",),
+        floors=(Floor(0.99),),
+    ),
+    Result(
+        name="vertical_lag",
+        scenario="vertical",
+        changes={"observation": "beams", "altimeter.delay": 0.6},
+        policy="runs/vertical_lag",
+        pilots=(),  # classical ones need to be told altitude and velocity
+        floors=(Floor(0.99),),
+    ),
+    Result(
         name="reference",
         scenario="resilience",
         policy="runs/reference",

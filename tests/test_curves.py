@@ -379,6 +379,8 @@ def test_the_policy_of_the_best_seed_ships_with_its_story(copied, capsys):
         "policy.json",
         "policy.safetensors",
         "config.json",
+        "curve.json",
+        "curve.png",
     }
     assert same(copied / "shipped", copied / "curve" / f"seed{number}")
     card = read(copied / "shipped" / "policy.json")
