@@ -6,7 +6,7 @@ The gyros' bias and random walk turn the believed attitude away, and with it the
 Accelerometer biases are drawn along the site's axes, which an upright lander shares.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import warp as wp
 
@@ -50,6 +50,7 @@ class Navigation:
     velocity_share_z: Number = number(0.0, "-", "shown velocity along z likewise", low=-0.9, high=0.9)
 
 
+SHARES = tuple(item.name for item in fields(Navigation) if "_share_" in item.name)
 NavigationDrawn = mirrored(Navigation)
 
 

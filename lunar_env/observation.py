@@ -293,6 +293,7 @@ def observe_core(
     row: int,
     start: int,
     truth: int,
+    misjudges: int,
     tick: int,
     seconds: float,
     motion: Motion,
@@ -306,7 +307,8 @@ def observe_core(
     position = motion.position
     velocity = motion.velocity
     if truth == 0:
-        position, velocity = misjudged(position, velocity, navigation)
+        if misjudges == 1:
+            position, velocity = misjudged(position, velocity, navigation)
         position = position + belief.position_error
         velocity = velocity + belief.velocity_error
     up = up_at(position, moon.radius)

@@ -145,8 +145,8 @@ def look(
     start = look_along_beams(target, tables, settings, row, column, lander, height)
     if settings.core > 0:
         observe_core(
-            target, row, start, settings.truth, lander.episode.tick, settings.seconds, lander.motion,
-            lander.belief, world.navigation, world.moon, world.gear, settings.scales,
+            target, row, start, settings.truth, settings.misjudges, lander.episode.tick, settings.seconds,
+            lander.motion, lander.belief, world.navigation, world.moon, world.gear, settings.scales,
         )  # fmt: skip
         start = start + settings.core
     for j in range(settings.action_size):

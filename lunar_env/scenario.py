@@ -17,6 +17,7 @@ import numpy as np
 from lunar_env.control import ACTION_NAMES, MODES
 from lunar_env.devices import find_device
 from lunar_env.faults import NAMES
+from lunar_env.navigation import SHARES
 from lunar_env.observation import CORE, OBSERVATIONS, ObservationTable, Scales, observation_table
 from lunar_env.quantities import Leaf, Range, ends, leaves, setting, validate, whole_ticks
 from lunar_env.sensors import GRAZING, Beam, RangeFinder, turned_by
@@ -117,6 +118,7 @@ class Scenario(World):
         settings = Settings()
         settings.mode = MODES.index(self.control)
         settings.truth = int(self.observation == "truth")
+        settings.misjudges = int(any(any(ends(getattr(self.navigation, name))) for name in SHARES))
         settings.autoreset = autoreset
         settings.ticks = whole_ticks("decision_period", self.decision_period, self.tick)
         settings.substeps = self.substeps

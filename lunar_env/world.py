@@ -76,6 +76,7 @@ class Settings:
 
     mode: int  # control mode
     truth: int  # 1 if the pilot sees the truth
+    misjudges: int  # 1 if what it sees may be off by a share of itself
     autoreset: int  # NEXT_STEP, SAME_STEP or DISABLED
     ticks: int  # physics ticks per decision
     substeps: int  # Runge-Kutta substeps per tick
