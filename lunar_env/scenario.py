@@ -133,6 +133,7 @@ class Scenario(World):
         settings.numbers = len(leaves(self))
         settings.ceiling = self.ceiling
         settings.extent = self.extent
+        settings.spin = self.substeps / self.tick
         settings.scales = self._scales()
         return settings
 

@@ -23,7 +23,7 @@ class Outcome(IntEnum):
     CRASHED = 2  # touched down outside the limits
     TIPPED_OVER = 3  # touched down slowly enough, but falls over
     OUT_OF_PROPELLANT = 4  # hit the ground outside the limits with dry tanks
-    LOST = 5  # left the region that the scenario covers
+    LOST = 5  # left the region that the scenario covers, or spins faster than the integration can follow
     OUT_OF_TIME = 6  # still flying at the time limit: the only truncation
     INVALID = 7  # the pilot's action was not a finite number
 

@@ -91,6 +91,7 @@ class Settings:
     numbers: int  # how many numbers an episode draws
     ceiling: float  # [m] above which a lander is lost
     extent: float  # [m] of downrange or cross-range beyond which a lander is lost
+    spin: float  # [rad/s] beyond which a lander is lost: a radian in a substep is more than the integration can follow
     scales: Scales
 
 

@@ -272,6 +272,16 @@ def test_the_ground_outranks_the_clock() -> None:
     assert outcomes(flown(falling(**fall, time_limit=1.1), 1)) == {Outcome.OUT_OF_TIME}
 
 
+def test_a_lander_is_lost_when_it_spins_by_more_than_a_radian_in_a_substep() -> None:
+    for rate, wanted in ((39.9, Outcome.FLYING), (40.1, Outcome.LOST)):  # 0.1 s in 4 substeps
+        spinning = dict(start__altitude=1_000.0, start__pitch_rate=1.0, tick=0.1, substeps=4, decision_period=0.1)
+        descent = Descent(falling(**{**GENTLE, **spinning}), autoreset="disabled")
+        descent.state["motion.rates"][:, 2] = rate  # about the thrust axis, which no torque turns
+        descent.state["motion.rates"][:, :2] = 0.0
+        descent.step(torch.zeros(1, descent.action_size))
+        assert outcomes(descent) == {wanted}
+
+
 def test_a_lander_is_lost_beyond_the_region_and_not_inside() -> None:
     hover = dict(moon__surface_gravity=0.0, moon__radius=FLAT, time_limit=1.0, start__altitude=100.0)
     for edge in (dict(ceiling=99.0), dict(start__distance=501.0), dict(start__cross_distance=-501.0)):
