@@ -31,9 +31,9 @@ from agents.pilots import as_shown_to, make_pilot
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.faults import FOREVER, NAMES
+from lunar_env.missions.any_fault import ENGINE as ENGINE_FAULTS
 
 PLANNED = "as_flown"
-ENGINE_FAULTS = ("engine_cut", "thrust_deviation", "engine_loss", "stuck_throttle")
 LEAST_THRUST = 1e-6  # of the nominal one: an engine that is gone, for quotients
 LEAST_GRAVITY = 1e-3  # [m/s^2] at orbital speed, likewise
 

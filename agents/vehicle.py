@@ -12,7 +12,7 @@ class Vehicle:
     """Nominal numbers; of a range its middle."""
 
     maximum_thrust: float  # [N]
-    minimum_throttle: float  # [-] lowest stable one; below half of it the engine is off
+    minimum_throttle: float  # [-] lowest stable one; below half of it pilots take the engine for off
     lag: float  # [s] of the throttle
     exhaust_speed: float  # [m/s]
     dry_mass: float  # [kg]

@@ -227,7 +227,9 @@ def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: W
         lander.episode.outcome = outcome
     elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
         lander.episode.outcome = LOST
-    elif wp.abs(lander.motion.position[1]) > settings.extent or wp.length(lander.motion.rates) > settings.spin:
+    elif wp.abs(lander.motion.position[1]) > settings.extent:
+        lander.episode.outcome = LOST
+    elif wp.length_sq(lander.motion.rates) > settings.spin * settings.spin:
         lander.episode.outcome = LOST
     elif lander.episode.tick >= settings.tick_limit:
         lander.episode.outcome = OUT_OF_TIME

@@ -46,7 +46,7 @@ class Limits:
     lateral_speed: Number = number(1.0, "m/s", "tested [V2: HT]", low=0.0, high=1e4)
     tilt: Number = number(0.1745, "rad", "10 degrees [P]", low=0.0, high=3.2)
     rate: Number = number(0.0524, "rad/s", "3 degrees per second [P]", low=0.0, high=100.0)
-    distance: Number = number(1e7, "m", "from the pad; by default anywhere", low=0.0, high=1e7)
+    distance: Number = number(1e7, "m", "from the pad; by default anywhere", low=0.01, high=1e7)
 
 
 @dataclass(frozen=True)

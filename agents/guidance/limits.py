@@ -19,8 +19,9 @@ def thrust_vector(
 ) -> torch.Tensor:
     """The action (N, 3) of the ``thrust_vector`` control mode: thrust over maximum thrust, up not negative.
 
-    It is what the engine will do: nothing where less than half of the minimum throttle is wished, or at least the
-    minimum, or at most one. Raising it to the minimum keeps the direction. Down is not thrust: it turns the engine off.
+    It is what an engine with the usual ``engine.shutdown`` will do: nothing where less than half of the minimum
+    throttle is wished, or at least the minimum, or at most one. Raising it to the minimum keeps the direction. Down is
+    not thrust: it turns the engine off.
 
     Args:
         acceleration: wished thrust acceleration (N, 3) [m/s^2], z up.

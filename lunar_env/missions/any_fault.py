@@ -5,7 +5,7 @@ wakes up late in all of them, anywhere between 200 m and 5 km, as in ``resilienc
 tanks, the ground and the touchdown sensor stay out: those are other exercises.
 """
 
-from lunar_env.faults import KINDS
+from lunar_env.faults import KINDS, with_fault
 from lunar_env.missions.resilience import RESILIENCE
 from lunar_env.scenario import change
 
@@ -31,9 +31,9 @@ ANY_FAULT = change(
         "name": "any_fault",
         "summary": "Resilience with any fault of altimeter and engine: each in one of ten descents",
         **{
-            f"faults.{name}.{number}": value
+            path: value
             for name in (*ALTIMETER, *ENGINE)
-            for number, value in {"probability": PROBABILITY, **KINDS[name].training}.items()
+            for path, value in with_fault(name, probability=PROBABILITY, **KINDS[name].training).items()
         },
     },
 )

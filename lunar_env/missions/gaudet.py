@@ -14,8 +14,8 @@ Of the sets that the paper makes harder, by the authors' code [V: GNAV]:
 - ``gaudet_sensor_bias``: the pilot is shown x + b |x| for each axis of position and velocity, b within +-10 % and drawn
   once per descent. Here as there it has nothing else to go by: the altimeter sees nothing.
 - ``gaudet_engine_failure``: the engine gives 4 to 24 kN, and half of the descents have a damaged one from the start.
-  There the vertical thrust is divided by 1.5 and one lateral axis, x or y, by 2; here all thrust is halved [P], which
-  leaves at most as much on every axis.
+  There the vertical thrust is divided by 1.5 and one lateral axis, x or y, by 2, or by 2.5 in a notebook whose figures
+  are those of the paper; here all thrust is halved [P], which leaves less than theirs but on that one axis.
 - ``gaudet_beams``: four beams on a cone of 22.5 degrees, ranges to 10 km in steps of 1 m and closing speeds. Nothing
   else is shown, not even the attitude, but for the command that is in force. There the head turns with the velocity,
   and measures at each decision; here it is fixed to the body, and its clock keeps no step with the decisions, so a
@@ -27,7 +27,7 @@ from math import radians
 
 from lunar_env.actuators import Attitude
 from lunar_env.dynamics import Engine, Mass, Moon
-from lunar_env.faults import EngineLoss, Faults
+from lunar_env.faults import with_fault
 from lunar_env.ground import Gear
 from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
@@ -83,9 +83,8 @@ SENSOR_BIAS = change(
             velocity_share_y=TENTH,
             velocity_share_z=TENTH,
         ),
-        "sensors": (
-            RangeFinder(minimum_range=1e6, maximum_range=1.0),
-        ),  # there is none: its gate lets nothing pass [P]
+        # There is none: its gate lets nothing pass [P].
+        "sensors": (RangeFinder(minimum_range=1e6, maximum_range=1.0),),
     },
 )
 
@@ -95,10 +94,9 @@ ENGINE_FAILURE = change(
         "name": "gaudet_engine_failure",
         "summary": "Gaudet's set with engine failure: in half of the descents half of the thrust is missing",
         # 4 to 24 kN, p = 0.5 [V: GNAV]; how much is lost [P]
-        "engine": Engine(
-            maximum_thrust=24_000.0, specific_impulse=210.0, minimum_throttle=4.0 / 24.0, shutdown=0.0, lag=0.0
-        ),
-        "faults": Faults(engine_loss=EngineLoss(probability=0.5, loss=0.5)),
+        "engine.maximum_thrust": 24_000.0,
+        "engine.minimum_throttle": 4.0 / 24.0,
+        **with_fault("engine_loss", probability=0.5, loss=0.5),
     },
 )
 
