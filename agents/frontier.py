@@ -31,7 +31,7 @@ from agents.run_folder import make_folder, provenance, write_json
 from agents.statistics import wilson
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.dynamics import STANDARD_GRAVITY
-from lunar_env.quantities import Range
+from lunar_env.quantities import Range, middle
 
 Vector = NDArray[np.float64]
 
@@ -256,6 +256,13 @@ def starts_of(scenario: Scenario, episodes: int, seed: int, device: str = "cpu")
         descent.reset(seed=seed, first_lander=first)
         parts.append(_starts(descent))
     return Starts(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Starts)))
+
+
+def inside(scenario: Scenario, episodes: int, seed: int) -> NDArray[np.bool_]:
+    """Which episodes (episodes,) of a scenario as ``acquisition`` has it begin where physics allows a landing."""
+    starts = starts_of(scenario, episodes, seed)
+    frontier = frontier_of(scenario, starts.height.max(), middle(scenario.start.speed))
+    return starts.descent_rate <= survivable_rate(starts, frontier, scenario)
 
 
 def _starts(descent: Descent) -> Starts:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agents.evaluate import Campaign, check, failure, label
@@ -21,9 +22,9 @@ from agents.flying import Flights, fly_episodes
 from agents.policy import CARD, WEIGHTS, read_card
 from agents.results_page import page, words
 from agents.run_folder import make_folder, provenance, write_json, write_text
-from agents.shipped_results import RESULTS, Floor, Result, Thrift
+from agents.shipped_results import FRONTIER, RESULTS, SURVIVABLE, Floor, Result, Thrift
 from agents.statistics import chance_of_wins, summary, wilson
-from agents.survivable import Survivable, survivable
+from agents.survivable import survivable
 from agents.touchdowns import spreads, within
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.bench.tables import replaced
@@ -104,7 +105,7 @@ def campaign(result: Result, out: Path) -> Campaign:
 def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
     """The entry of one result: its definition, what was flown, how its floors stand."""
     scenario = load_scenario(result.scenario, **result.changes)
-    possible = survivable(scenario, result.episodes, result.seed) if result.among else None
+    possible, counts = counted(result, scenario)
     rows, flown = [], {}
     for pilot in (result.policy, *result.pilots):
         bar.set_postfix_str(f"{label(pilot)} on {result.name}")
@@ -113,11 +114,11 @@ def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
         except Exception as error:  # a pilot's own failure must not cost the others their results
             rows.append(failure(scenario.name, label(pilot), result.episodes, error))
             continue
-        counts = summary(scenario.name, label(pilot), flown[pilot].outcome, flown[pilot].record)
-        rows.append({"pilot": label(pilot)} | {key: counts[key] for key in COUNTS})
+        found = summary(scenario.name, label(pilot), flown[pilot].outcome, flown[pilot].record)
+        rows.append({"pilot": label(pilot)} | {key: found[key] for key in COUNTS})
         rows[-1]["quantities"] = spreads(flown[pilot])
         if possible is not None:
-            rows[-1][result.among] = share_of(flown[pilot].outcome[possible.episodes] == Outcome.LANDED)
+            rows[-1][result.among] = share_of(flown[pilot].outcome[possible] == Outcome.LANDED)
     own = flown.get(result.policy)
     floors = [
         spent_by(own, floor, scenario, result.seed)
@@ -133,7 +134,20 @@ def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
         "floors": floors,
         **{key: story[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
     }
-    return definition(result) | {"flown": told_of | ({result.among: possible.counts()} if possible else {})}
+    return definition(result) | {"flown": told_of | ({result.among: counts} if counts else {})}
+
+
+def counted(result: Result, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
+    """The episodes that a table is about, (episodes,) bool, and how many they are; nothing if it is about all."""
+    if result.among == SURVIVABLE:
+        found = survivable(scenario, result.episodes, result.seed)
+        return found.episodes, found.counts()
+    if result.among == FRONTIER:
+        from agents.frontier import inside  # cvxpy and matplotlib: not before they are needed
+
+        reached = inside(scenario, result.episodes, result.seed)
+        return reached, {"episodes": result.episodes, "inside": int(reached.sum())}
+    return None, {}
 
 
 def share_of(well: np.ndarray) -> dict[str, Any]:
@@ -143,7 +157,7 @@ def share_of(well: np.ndarray) -> dict[str, Any]:
 
 
 def kept_by(
-    flights: Flights | None, floor: Floor, possible: Survivable | None = None, rival: Flights | None = None
+    flights: Flights | None, floor: Floor, possible: NDArray[np.bool_] | None = None, rival: Flights | None = None
 ) -> dict[str, Any]:
     """How a floor stands after these flights and a rival's, or after none; ``possible`` is for one among some episodes.
 
@@ -151,8 +165,8 @@ def kept_by(
     """
     if flights is None or (floor.above and rival is None):
         return {"words": floor.words(), "count": None, "episodes": None, "met": False}
-    counted = possible.episodes if possible and floor.among else np.ones_like(flights.outcome, dtype=bool)
-    well = ended_well(flights, floor)[counted]
+    which = possible if possible is not None and floor.among else np.ones_like(flights.outcome, dtype=bool)
+    well = ended_well(flights, floor)[which]
     found = share_of(well)
     count, episodes = found["count"], found["episodes"]
     met = found["wilson"][0] >= floor.share if floor.lower_bound else count >= floor.share * episodes
@@ -160,7 +174,7 @@ def kept_by(
     if floor.lower_bound:
         told["wilson"] = found["wilson"]
     if rival is not None:
-        others = ended_well(rival, floor)[counted]
+        others = ended_well(rival, floor)[which]
         chance = chance_of_wins(well, others)
         told |= {"met": met and chance <= BY_CHANCE, "rival": {"count": int(others.sum()), "chance": chance}}
     return told

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.report_words import number
-from agents.shipped_results import SURVIVABLE
+from agents.shipped_results import AMONG, SURVIVABLE
 from agents.touchdowns import QUANTITIES
 
 PICTURE = "curve.png"  # of agents.curves
@@ -29,14 +29,16 @@ def section(entry: Mapping[str, Any]) -> str:
     if "missing" in entry:
         return f"{heading}\n\n{flown}. Missing: {entry['missing']}."
     if "among" in entry:
-        flown += possible(entry["flown"][entry["among"]])
+        flown += possible(entry["among"], entry["flown"][entry["among"]])
     promised = [f"- {words(floor)}" for floor in entry["flown"]["floors"]]
     parts = [f"{flown}. {policy(entry)}", table(entry), entry["note"], "\n".join(promised), curve(entry)]
     return "\n\n".join([heading, *filter(None, parts)])
 
 
-def possible(counts: Mapping[str, int]) -> str:
-    """How many of the episodes are survivable, and why the others are not."""
+def possible(among: str, counts: Mapping[str, int]) -> str:
+    """How many of the episodes the table is about, and why not the others."""
+    if among != SURVIVABLE:
+        return f", of which {counts['inside']:,} begin inside [the frontier](pilots.md#the-physical-limit)"
     return (
         f", of which {counts['survivable']:,} are [survivable](#which-episodes-count-as-survivable): in "
         f"{counts['unseen']:,} the ground cannot be seen, in {counts['unbraked']:,} the engine does not suffice"
@@ -83,14 +85,14 @@ def table(entry: Mapping[str, Any]) -> str:
 
 def head(column: str) -> str:
     """A column's name and unit."""
-    if column == SURVIVABLE:
-        return "landed of the survivable"
+    if column in AMONG:
+        return f"landed of {AMONG[column]}"
     return column if column not in QUANTITIES else f"{QUANTITIES[column].words}, {QUANTITIES[column].unit}"
 
 
 def cell(row: Mapping[str, Any], column: str) -> str:
     """A count with its interval, or the spread of a quantity."""
-    if column == SURVIVABLE:
+    if column in AMONG:
         return counted(row[column]["count"], row[column]["episodes"], row[column]["wilson"])
     if column not in QUANTITIES:
         count, interval = ("landed", "wilson") if column == "landed" else ("landed_strict", "wilson_strict")

@@ -16,7 +16,11 @@ from agents.statistics import STRICT
 from agents.touchdowns import QUANTITIES
 
 COUNTS = ("landed", "strict")
-SURVIVABLE = "survivable"  # among all episodes, see agents/survivable.py
+SURVIVABLE, FRONTIER = "survivable", "frontier"
+AMONG = {  # which of all episodes
+    SURVIVABLE: "the survivable episodes",  # agents/survivable.py
+    FRONTIER: "the episodes inside the frontier",  # agents/frontier.py: of descents that begin at first sight
+}
 TRAINED_BELOW = 1_000_000  # seeds of training
 
 
@@ -27,7 +31,7 @@ class Floor:
     share: float
     at_most: Mapping[str, float] = field(default_factory=dict)  # in SI units, all in the same episode
     landed: bool = True  # as the scenario has it; False counts every touchdown within the limits
-    among: str = ""  # SURVIVABLE: of these episodes, instead of all
+    among: str = ""  # a key of AMONG: of these episodes, instead of all
     lower_bound: bool = False  # the share is that of the lower end of the 95 % Wilson interval
     above: str = ""  # pilot of the table that ends well less often, and not by chance: see statistics.chance_of_wins
 
@@ -36,7 +40,7 @@ class Floor:
         shown = {QUANTITIES[name]: limit for name, limit in self.at_most.items()}
         limits = ", ".join(f"{one.words} at most {one.per_si * limit:g} {one.unit}" for one, limit in shown.items())
         ended = ("landed" if self.landed else "touched down") + (f" with {limits}" if limits else "")
-        promise = f"at least {100.0 * self.share:g} % of {'the ' + self.among if self.among else 'all'} episodes"
+        promise = f"at least {100.0 * self.share:g} % of {AMONG.get(self.among, 'all episodes')}"
         promise += " by the lower end of the interval" if self.lower_bound else ""
         promise += f", and more than `{self.above}`" if self.above else ""
         return f"{ended.replace(' °', '°')}: {promise}"
@@ -83,7 +87,7 @@ class Result:
     shows: tuple[str, ...] = ("landed", "strict", "speed", "descent_rate", "lateral_speed", "propellant_used")
     published: tuple[Published, ...] = ()
     note: str = ""  # one sentence below the table
-    among: str = ""  # SURVIVABLE: what was landed of these episodes stands beside what was landed of all
+    among: str = ""  # a key of AMONG: what was landed of these episodes stands beside what was landed of all
 
     def __post_init__(self) -> None:
         """Refuse descents that are no test, columns that nobody measures, and floors without what they stand on."""
@@ -99,8 +103,9 @@ class Result:
         if unknown:
             known = ", ".join((*COUNTS, *QUANTITIES))
             raise ValueError(f"{self.name}: nothing measures {', '.join(unknown)}; known: {known}")
-        if self.among not in ("", SURVIVABLE):
-            raise ValueError(f"{self.name}: among must be {SURVIVABLE!r} or nothing, got {self.among!r}")
+        if self.among not in ("", *AMONG):
+            known = " or ".join(map(repr, AMONG))
+            raise ValueError(f"{self.name}: among must be {known} or nothing, got {self.among!r}")
         for floor in floors:
             if floor.among not in ("", self.among):
                 raise ValueError(f"{self.name}: a floor is among {floor.among!r} episodes, the table is not")

@@ -48,7 +48,7 @@ def start_motion(world: WorldDrawn) -> Motion:
     altitude = wp.where(progress > 0.0, 60.0 + (start.altitude - 60.0) * left * left, start.altitude)
     descent_rate = start.descent_rate
     if progress > 0.0:
-        descent_rate = wp.min(descent_rate, wp.sqrt(2.0 * altitude))
+        descent_rate = wp.min(descent_rate, wp.sqrt(2.0 * start.deceleration * altitude))
 
     radius = world.moon.radius
     distance = radius + altitude + world.gear.centre_height

@@ -45,6 +45,9 @@ class Start:
         low=-10.0,
         high=1.0,
     )
+    deceleration: Number = number(
+        1.0, "m/s^2", "with which a start on the way can just stop; faster ones are slowed", low=0.0, high=1e3
+    )
 
 
 @dataclass(frozen=True)
