@@ -264,6 +264,20 @@ def test_snapshot_and_restore_continue_bit_for_bit(autoreset):
         assert [told_bits(told) for told in fly(continued, 35)] == first
 
 
+@pytest.mark.parametrize("deceleration", [0.0, 0.5, 1.0, 2.5])
+def test_an_episode_that_begins_on_the_way_is_no_faster_than_a_deceleration_can_stop(deceleration):
+    changes = {"start.progress": [0.1, 1.0], "start.deceleration": deceleration, "terrain.slope": 0.0}
+    descent = Descent(load_scenario("resilience", **changes), 512, seed=3)
+    truth = {name: column.numpy() for name, column in descent.truth().items()}
+    # Above the pad's level, as the start counts altitude: the ground below rises and falls by up to 40 m.
+    altitude = descent.state["motion.position"][:, 2].numpy() - descent.state["drawn.gear.centre_height"].numpy()
+    altitude += descent.state["motion.position"][:, 0].numpy() ** 2 / (2.0 * 1_737_400.0)
+    fastest = np.sqrt(2.0 * deceleration * altitude)
+    started = descent.state["drawn.start.descent_rate"].numpy()
+    np.testing.assert_allclose(truth["descent_rate"], np.minimum(started, fastest), rtol=1e-3, atol=1e-2)
+    assert deceleration in (0.0, 0.5) or (fastest > started).any(), "some start slowly enough as it is"
+
+
 def test_a_snapshot_of_another_batch_is_refused():
     snapshot = Descent("vertical", 3).snapshot()
     with pytest.raises(ValueError, match="same scenario and size"):
