@@ -122,6 +122,8 @@ def checked(arguments: Arguments) -> Scenario:
     numbers = (arguments.lowest, arguments.highest, arguments.fastest)
     acquisition(scenario, *numbers, 1.0, arguments.lateral_speed)
     propellant = arguments.propellant
+    if propellant is not None and propellant < 0.0:
+        raise ValueError(f"--propellant must be at least 0 kg, got {propellant:g}")
     if propellant is None:
         propellant = propellant_at_first_sight(scenario, arguments.seed, arguments.device)
     scenario = acquisition(scenario, *numbers, propellant, arguments.lateral_speed)
@@ -219,7 +221,9 @@ def acquisition(
     changes["start.altitude"] = Range(lowest, highest, log=True)
     changes["start.descent_rate"] = Range(0.0, fastest)
     changes["start.speed"] = lateral_speed
-    changes["start.propellant"] = propellant
+    # In the tanks that the pilot knows from the scenario itself, so that its gauge means the same.
+    full = max(max(ends_of(scenario.start.propellant)), propellant)
+    changes |= {"start.propellant": full, "start.burnt": 1.0 - propellant / full}
     changes["faults.late_acquisition.probability"] = 0.0
     return load_scenario(scenario, **changes)
 

@@ -20,10 +20,9 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from agents.drawing import INK, PAPER, STYLE, metres, root, root_axis, square
-from agents.guidance.frontier import Frontier
+from agents.guidance.frontier import Frontier, propellant_of
 from agents.run_folder import write_atomic
 from lunar_env import Scenario
-from lunar_env.quantities import middle
 
 Vector = NDArray[np.float64]
 
@@ -155,7 +154,7 @@ def caption_of(scenario: Scenario, rows: Sequence[dict[str, Any]]) -> str:
     landed = ", ".join(f"{row['pilot']} {percent(row['survivable'])}" for row in rows)
     sentences = [
         "Bright is landed, when the ground is first seen at this altitude and rate of descent, with the engine off and "
-        f"{middle(scenario.start.propellant):g} kg of propellant.",
+        f"{propellant_of(scenario):g} kg of propellant.",
         f"Of {allowed:,} starts from which physics allows a landing {landed} are landed; "
         f"of {beyond:,} others {landed_beyond}.",
     ]

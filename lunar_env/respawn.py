@@ -69,7 +69,7 @@ def start_motion(world: WorldDrawn) -> Motion:
     )
     motion.attitude = wp.quat(0.0, wp.sin(half), 0.0, wp.cos(half))
     motion.rates = wp.vec3(0.0, start.pitch_rate, 0.0)
-    motion.propellant = start.propellant * (1.0 - 0.7 * progress)
+    motion.propellant = start.propellant * (1.0 - start.burnt) * (1.0 - 0.7 * progress)
     motion.throttle = start.throttle
     return motion
 

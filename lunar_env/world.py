@@ -37,7 +37,8 @@ class Start:
     tilt: Number = number(0.0, "rad", "of the thrust axis, leaning against the motion", low=-3.2, high=3.2)
     pitch_rate: Number = number(0.0, "rad/s", "about the body's y axis", low=-1.0, high=1.0)
     throttle: Number = number(0.0, "-", "thrust that flows at the start", low=0.0, high=1.0)
-    propellant: Number = number(100.0, "kg", "in the tanks", low=0.0, high=1e6)
+    propellant: Number = number(100.0, "kg", "loaded", low=0.0, high=1e6)
+    burnt: Number = number(0.0, "-", "share of the load that is gone when the episode begins", low=0.0, high=1.0)
     progress: Number = number(
         0.0,
         "-",

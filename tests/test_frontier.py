@@ -85,7 +85,7 @@ def test_the_cone_program_and_the_vertical_burn_agree_within_the_slack(frontier:
 
 
 def test_with_little_propellant_a_free_fall_comes_before_the_burn() -> None:
-    scenario = load_scenario(TO_REST, **{"start.propellant": 12.0})
+    scenario = load_scenario(TO_REST, **{"start.propellant": 12.0, "start.burnt": 0.0})
     vehicle = nominal(scenario, np.array([1_500.0]))
     rate = fastest_vertical(vehicle)
     longest = nominal(scenario, np.array([1e9]))
@@ -179,7 +179,7 @@ def test_waiting_for_the_ground_costs_what_falls_in_that_time(frontier: Frontier
 
 
 def test_with_too_little_propellant_to_hover_waiting_for_the_ground_gains_nothing() -> None:
-    poor = frontier_of(load_scenario(VARIANT, **{"start.propellant": 8.0}), 5_000.0, points=9)
+    poor = frontier_of(load_scenario(VARIANT, **{"start.propellant": 8.0, "start.burnt": 0.0}), 5_000.0, points=9)
     assert (poor.physics == 0.0).any(), "the tanks are no limit here"
     assert (poor.sighted <= poor.physics).all()
 
@@ -189,7 +189,7 @@ def test_lateral_speed_costs_propellant_but_hardly_any_rate_of_descent() -> None
     still, moving = (frontier_of(VARIANT, 2_000.0, speed, points=3).physics for speed in (0.0, 40.0))
     assert moving[1:] == pytest.approx(still[1:], rel=3e-3)
     assert moving[0] == 0.0
-    scarce = load_scenario(VARIANT, **{"start.propellant": 12.0})
+    scarce = load_scenario(VARIANT, **{"start.propellant": 12.0, "start.burnt": 0.0})
     still, moving = (frontier_of(scarce, 800.0, speed, points=2).physics for speed in (0.0, 40.0))
     assert moving[1] < 0.9 * still[1]
 
@@ -202,6 +202,8 @@ def test_the_episode_begins_as_asked(starts: Starts) -> None:
     assert np.median(starts.height) == pytest.approx(math.sqrt(100.0 * 5_000.0), rel=0.2), "uniform in the logarithm"
     assert 0.0 <= starts.descent_rate.min() < 3.0 and 117.0 < starts.descent_rate.max() <= 120.0
     assert starts.mass == pytest.approx(382.0) and starts.propellant == pytest.approx(42.0)
+    tanks = [one.observation_table() for one in (VARIANT, RESILIENCE)]
+    assert tanks[0] == tanks[1], "the gauge tells a share of the same tanks"
     assert (starts.thrust / 1_600.0).min() >= 0.98 and np.ptp(starts.thrust) > 0.0
     assert VARIANT.navigation == RESILIENCE.navigation and VARIANT.sensors == RESILIENCE.sensors
     assert VARIANT.terrain == RESILIENCE.terrain and VARIANT.engine == RESILIENCE.engine
@@ -314,7 +316,8 @@ def test_the_command_writes_its_files_and_one_failing_pilot_costs_no_other(
     assert good["approaches"]["all"]["episodes"] == 20
     assert bad["failed"] == "ValueError: silent gyros"
     assert tree["caption"].startswith("Bright is landed") and "42 kg" in tree["caption"]
-    assert tree["provenance"]["commit"] and tree["start"]["propellant"] == 42.0
+    assert tree["provenance"]["commit"]
+    assert tree["start"]["propellant"] * (1.0 - tree["start"]["burnt"]) == pytest.approx(42.0)
     assert (out / "frontier.png").stat().st_size > 10_000
     assert "</svg>" in (out / "frontier.svg").read_text(encoding="utf-8")
     printed = capsys.readouterr().out.strip().splitlines()
@@ -332,7 +335,7 @@ def test_the_command_writes_its_files_and_one_failing_pilot_costs_no_other(
         ("--highest=20000", "--highest must be below the ceiling and the reach of 10000 m, got 20000"),
         ("--lowest=6000", "a range must run upwards"),
         ("--fastest=0", "a range must run upwards"),
-        ("--propellant=-1", "start.propellant must lie in"),
+        ("--propellant=-1", "--propellant must be at least 0 kg, got -1"),
         ("--pilots=cautious,cautious", "pilots need different names"),
     ],
 )

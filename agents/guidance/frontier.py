@@ -55,7 +55,7 @@ class Starts:
 
 def nominal(scenario: Scenario, height: Vector, thrust_scale: float = 1.0, impulse_scale: float = 1.0) -> Starts:
     """The scenario's nominal vehicle at heights (N,) [m], at rest; thrust and specific impulse may be scaled."""
-    engine, propellant = scenario.engine, middle(scenario.start.propellant)
+    engine, propellant = scenario.engine, propellant_of(scenario)
     impulse = middle(engine.specific_impulse) * middle(engine.impulse_scale) * STANDARD_GRAVITY
     numbers = {
         "descent_rate": 0.0,
@@ -68,6 +68,11 @@ def nominal(scenario: Scenario, height: Vector, thrust_scale: float = 1.0, impul
         "wait": min(middle(finder.delay) for finder in scenario.sensors) + scenario.tick + middle(engine.lag),
     }
     return Starts(height, **{name: np.full_like(height, number) for name, number in numbers.items()})
+
+
+def propellant_of(scenario: Scenario) -> float:
+    """What is in the tanks [kg] when an episode of the nominal vehicle begins."""
+    return middle(scenario.start.propellant) * (1.0 - middle(scenario.start.burnt))
 
 
 def fastest_vertical(starts: Starts) -> Vector:
