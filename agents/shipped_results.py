@@ -114,6 +114,17 @@ class Result:
 
 
 GAUDET = "Gaudet et al. 2020 [V: GNAV]"  # adaptive guidance by meta-learning; the missions reference, section 6.2
+GAUDET_TESTS = "What differs from the published sets stands in `lunar_env/missions/gaudet.py`."
+
+# Resilience handed over at first sight, as agents/frontier.py does it: upright, engine off, altimeter awake.
+FIRST_SIGHT = {
+    "start.altitude": {"low": 200.0, "high": 5_000.0, "log": True},
+    "start.descent_rate": [0.0, 120.0],
+    **{f"start.{name}": 0.0 for name in ("distance", "cross_distance", "speed", "cross_speed", "tilt", "throttle")},
+    "start.propellant": 104.0,
+    "start.burnt": 1.0 - 42.0 / 104.0,  # 42 kg left, the median of what as_flown has then
+    "faults.late_acquisition.probability": 0.0,
+}
 
 RESULTS = (
     Result(
@@ -140,6 +151,25 @@ RESULTS = (
         floors=(Floor(0.99), Floor(0.95, STRICT)),  # [P]
     ),
     Result(
+        name="first_sight",
+        scenario="resilience",
+        changes=FIRST_SIGHT,
+        policy="runs/first_sight",
+        pilots=("reference", "robust", "cautious", "as_flown"),
+        among=FRONTIER,
+        floors=(Floor(0.95, among=FRONTIER),),
+        shows=("landed", "speed", "descent_rate", "lateral_speed", "propellant_used"),
+        note="Nobody can land an episode outside the frontier. Landing rates over altitude and rate of descent: "
+        "[the physical limit](pilots.md#the-physical-limit).",
+    ),
+    Result(
+        name="first_sight_from_the_top",
+        scenario="resilience",
+        policy="runs/first_sight",
+        pilots=("reference",),
+        floors=(Floor(0.99),),
+    ),
+    Result(
         name="gaudet_beams",
         scenario="gaudet_beams",
         policy="runs/gaudet_beams",
@@ -153,5 +183,61 @@ RESULTS = (
         ),
         note="Nothing tells where the pad is, and this policy was not asked to go there; the published ones were. They "
         "were tested on 1,000 descents each. What else differs stands in `lunar_env/missions/gaudet.py`.",
+    ),
+    Result(
+        name="gaudet_nominal",
+        scenario="gaudet_nominal",
+        policy="runs/gaudet_nominal",
+        pilots=("dr_dv",),
+        floors=(Floor(0.99), Thrift(0.15)),
+        shows=("landed", "speed", "descent_rate", "lateral_speed", "distance", "propellant_used"),
+        published=(
+            Published(
+                f"GRU of 60 steps, {GAUDET}",
+                {"speed": "1.22 ± 0.07, 1.57", "distance": "0.3 ± 0.2, 1.3", "propellant_used": "287.0 ± 15, -"},
+            ),
+            Published(
+                f"DR/DV, {GAUDET}",
+                {"speed": "0.52 ± 0.24, 1.0", "distance": "0.0, -", "propellant_used": "255.2 ± 15, -"},
+            ),
+        ),
+        note=GAUDET_TESTS,
+    ),
+    Result(
+        name="gaudet_sensor_bias",
+        scenario="gaudet_sensor_bias",
+        policy="runs/gaudet_sensor_bias",
+        pilots=("dr_dv",),
+        floors=(Floor(0.99),),
+        shows=("landed", "speed", "descent_rate", "lateral_speed", "distance", "propellant_used"),
+        published=(
+            Published(f"GRU of 60 steps, {GAUDET}", {"speed": "1.31 ± 0.12, 1.69", "distance": "-, 5.5"}),
+            Published(f"no memory, {GAUDET}", {"speed": "1.11 ± 0.11, 1.48", "distance": "-, 3.3"}),
+            Published(f"DR/DV, {GAUDET}", {"speed": "0.48 ± 0.93, 20.1", "distance": "-, 75.7"}),
+        ),
+        note=GAUDET_TESTS,
+    ),
+    Result(
+        name="gaudet_engine_failure",
+        scenario="gaudet_engine_failure",
+        policy="runs/gaudet_engine_failure",
+        pilots=("dr_dv",),
+        floors=(Floor(1.0, {"speed": 1.5}, landed=False),),
+        shows=("landed", "speed", "descent_rate", "lateral_speed", "distance", "propellant_used"),
+        published=(
+            Published(f"GRU of 20 steps, {GAUDET}", {"speed": "0.98 ± 0.06, 1.15", "distance": "0.3 ± 0.2, -"}),
+            Published(f"no memory, {GAUDET}", {"speed": "0.99 ± 0.62, 4.67"}),
+            Published(f"DR/DV, {GAUDET}", {"speed": "19.5 ± 19.9, 63", "distance": "145 ± 228, -"}),
+        ),
+        note=GAUDET_TESTS,
+    ),
+    Result(
+        name="any_fault",
+        scenario="any_fault",
+        policy="runs/any_fault",
+        pilots=("robust", "cautious", "reference"),
+        episodes=5_000,
+        among=SURVIVABLE,
+        floors=(Floor(0.97, among=SURVIVABLE, lower_bound=True, above="robust"),),
     ),
 )

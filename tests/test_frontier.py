@@ -31,6 +31,7 @@ from agents.guidance.frontier import (
 from agents.guidance.suicide_burn import burn_to_rest
 from agents.pilot import Pilot
 from agents.pilots import CLASSICAL, as_shown_to
+from agents.shipped_results import RESULTS
 from lunar_env import Outcome, load_scenario
 
 RESILIENCE = load_scenario("resilience")
@@ -207,6 +208,13 @@ def test_the_episode_begins_as_asked(starts: Starts) -> None:
     assert (starts.thrust / 1_600.0).min() >= 0.98 and np.ptp(starts.thrust) > 0.0
     assert VARIANT.navigation == RESILIENCE.navigation and VARIANT.sensors == RESILIENCE.sensors
     assert VARIANT.terrain == RESILIENCE.terrain and VARIANT.engine == RESILIENCE.engine
+
+
+def test_the_shipped_result_at_first_sight_is_of_these_episodes() -> None:
+    (result,) = (one for one in RESULTS if one.name == "first_sight")
+    left = propellant_at_first_sight(RESILIENCE, SEED)
+    wanted = acquisition(RESILIENCE, 200.0, 5_000.0, 120.0, propellant=left)
+    assert load_scenario(result.scenario, **result.changes) == wanted
 
 
 def test_the_altimeter_sees_from_the_first_tick(starts: Starts, flown: dict[str, Flights]) -> None:
