@@ -223,7 +223,7 @@ def acquisition(
     changes["start.speed"] = lateral_speed
     # In the tanks that the pilot knows from the scenario itself, so that its gauge means the same.
     full = max(max(ends_of(scenario.start.propellant)), propellant)
-    changes |= {"start.propellant": full, "start.burnt": 1.0 - propellant / full}
+    changes |= {"start.propellant": full, "start.burnt": 1.0 - propellant / full if full else 0.0}
     changes["faults.late_acquisition.probability"] = 0.0
     return load_scenario(scenario, **changes)
 

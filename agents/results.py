@@ -105,7 +105,7 @@ def campaign(result: Result, out: Path) -> Campaign:
 def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
     """The entry of one result: its definition, what was flown, how its floors stand."""
     scenario = load_scenario(result.scenario, **result.changes)
-    possible, counts = counted(result, scenario)
+    possible, counts = among(result, scenario)
     rows, flown = [], {}
     for pilot in (result.policy, *result.pilots):
         bar.set_postfix_str(f"{label(pilot)} on {result.name}")
@@ -137,7 +137,7 @@ def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
     return definition(result) | {"flown": told_of | ({result.among: counts} if counts else {})}
 
 
-def counted(result: Result, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
+def among(result: Result, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
     """The episodes that a table is about, (episodes,) bool, and how many they are; nothing if it is about all."""
     if result.among == SURVIVABLE:
         found = survivable(scenario, result.episodes, result.seed)
