@@ -23,7 +23,7 @@ def page(entries: Sequence[Mapping[str, Any]]) -> str:
 def section(entry: Mapping[str, Any]) -> str:
     """One result: what was flown, the table, the floors."""
     heading = f"### `{entry['name']}`"
-    changes = ", ".join(f"`{key}` {value}" for key, value in entry["changes"].items())
+    changes = ", ".join(f"`{key}` {drawn(value)}" for key, value in entry["changes"].items())
     flown = f"`{entry['scenario']}`{f' with {changes}' if changes else ''}, {entry['episodes']:,} episodes"
     flown += f", seed {entry['seed']:,}"
     if "missing" in entry:
@@ -33,6 +33,15 @@ def section(entry: Mapping[str, Any]) -> str:
     promised = [f"- {words(floor)}" for floor in entry["flown"]["floors"]]
     parts = [f"{flown}. {policy(entry)}", table(entry), entry["note"], "\n".join(promised), curve(entry)]
     return "\n\n".join([heading, *filter(None, parts)])
+
+
+def drawn(value: Any) -> str:
+    """A number of a scenario, or the range that it is drawn from, as JSON has it."""
+    if isinstance(value, Mapping):
+        return f"{value['low']:,g} to {value['high']:,g}{' (by its logarithm)' if value.get('log') else ''}"
+    if isinstance(value, list):
+        return f"{value[0]:,g} to {value[1]:,g}"
+    return f"{value:,g}" if isinstance(value, float) else str(value)
 
 
 def possible(among: str, counts: Mapping[str, int]) -> str:

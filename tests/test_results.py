@@ -219,7 +219,7 @@ def test_the_table_says_what_was_flown_and_what_others_published():
     entry = results.definition(result) | {"flown": {"card": card, "rows": rows, "floors": floors}}
     told = page([entry, results.definition(result) | {"missing": "no policy"}])
     landed = "990/1000 [0.9817, 0.9946] | 958/1000 [0.9437, 0.9688]"
-    where = "`resilience` with `time_limit` 40.0, `start.progress` [0.9, 1.0], 6 episodes, seed 1,000,000."
+    where = "`resilience` with `time_limit` 40, `start.progress` 0.9 to 1, 6 episodes, seed 1,000,000."
     policy = "Policy: `runs/mine` (`configs/mine.toml` `a=1`, 12,000 decisions, seed 4, commit 0123456789)."
     assert told.partition("\n\n")[2].splitlines() == [
         "### `small`",
