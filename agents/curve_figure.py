@@ -37,7 +37,8 @@ def write_figure(path: Path, experiments: Mapping[str, Mapping[str, Any]]) -> No
         over_decisions.set(ylim=(0.0, 1.02), title="landed while exploring, share of the episodes that ended")
         over_decisions.set_yticks((0.0, 0.25, 0.5, 0.75, 1.0), ("0", "25 %", "50 %", "75 %", "100 %"))
         if len(experiments) > 1:
-            over_time.legend(frameon=False, loc="lower right", labelcolor="linecolor")
+            lines = over_time.get_legend_handles_labels()
+            figure.legend(*lines, frameon=False, loc="outside upper left", ncols=3, labelcolor="linecolor")
         figure.supxlabel(fill(caption(list(experiments.values())), 125), x=0.01, ha="left", fontsize=9.0)
         write_atomic(path, lambda temporary: figure.savefig(temporary, format="png", dpi=200))
 

@@ -275,7 +275,6 @@ def test_an_episode_that_begins_on_the_way_is_no_faster_than_a_deceleration_can_
     fastest = np.sqrt(2.0 * deceleration * altitude)
     started = descent.state["drawn.start.descent_rate"].numpy()
     np.testing.assert_allclose(truth["descent_rate"], np.minimum(started, fastest), rtol=1e-3, atol=1e-2)
-    assert deceleration in (0.0, 0.5) or (fastest > started).any(), "some start slowly enough as it is"
 
 
 def test_a_snapshot_of_another_batch_is_refused():
