@@ -22,7 +22,7 @@ from lunar_env.sensors import Beam, RangeFinderDrawn
 from lunar_env.state import Lander, Reading, Record, Sample, State, Surface, columns, structs, words
 from lunar_env.task import Outcome
 from lunar_env.truth import Truth, tell
-from lunar_env.world import WorldDrawn
+from lunar_env.world import StartDrawn, WorldDrawn
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -83,6 +83,7 @@ class Descent:
             WorldDrawn,
             RangeFinderDrawn,
             FaultsDrawn,
+            StartDrawn,
             self.scenario.beams(),
             self.num_envs,
             slots,
@@ -123,6 +124,7 @@ class Descent:
         tables.surfaces = structs(self.state.surface, Surface)
         tables.finders = structs(self.state.drawn_finders, RangeFinderDrawn)
         tables.faults = structs(self.state.drawn_faults, FaultsDrawn)
+        tables.starts = structs(self.state.drawn_start, StartDrawn)
         tables.numbers = wp.from_torch(self.state.drawn)
         tables.readings = structs(self.state.reading, Reading)
         tables.delay_line = structs(self.state.delay_line, Sample)

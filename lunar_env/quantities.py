@@ -71,11 +71,11 @@ def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), 
 
 
 @functools.cache
-def mirrored(part: Any, without: str = "") -> Any:
-    """The Warp struct with one float for each number of the dataclass ``part``, nested parts included but one."""
+def mirrored(part: Any, *without: str) -> Any:
+    """The Warp struct with one float for each number of the dataclass ``part`` and of its parts but those named."""
     annotations: dict[str, Any] = {}
     for item in fields(part):
-        if item.name == without:
+        if item.name in without:
             continue
         if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
             annotations[item.name] = mirrored(item.type)

@@ -15,7 +15,7 @@ from lunar_env.onset import present_faults, struck
 from lunar_env.state import Episode, Lander, Motion, Reading
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain import surface_of
-from lunar_env.world import PlainTables, Settings, Tables, WorldDrawn, whole
+from lunar_env.world import PlainTables, Settings, StartDrawn, Tables, WorldDrawn, whole
 
 wp.set_module_options({"enable_backward": False})
 
@@ -39,9 +39,8 @@ def draw_world(tables: Any, settings: Settings, row: int, key: wp.uint64):
 
 
 @wp.func
-def start_motion(world: WorldDrawn) -> Motion:
+def start_motion(start: StartDrawn, world: WorldDrawn) -> Motion:
     """The motion with which an episode begins; see ``Start.progress`` for episodes that begin on the way."""
-    start = world.start
     progress = wp.clamp(start.progress, 0.0, 1.0)
     left = 1.0 - progress
     braking = wp.max(1.0 - 2.0 * progress, 0.0)
@@ -162,7 +161,7 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     faults = present_faults(tables, row)
 
     lander = Lander()
-    lander.motion = start_motion(world)
+    lander.motion = start_motion(tables.starts[row], world)
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
     if acts(faults, PROPELLANT_SHORTAGE):
         missing = lander.motion.propellant * tables.faults[row].propellant_shortage.missing

@@ -187,6 +187,7 @@ class State:
         drawn: Any,
         finder: Any,
         faults: Any,
+        start: Any,
         beams: dict[str, int],
         num_landers: int,
         delay_slots: int,
@@ -194,7 +195,7 @@ class State:
         num_faults: int,
         device: torch.device,
     ) -> None:
-        """``drawn``, ``finder`` and ``faults`` are structs of numbers; ``beams``: how many each range finder has."""
+        """The first four are structs of numbers; ``beams``: how many each range finder has."""
 
         def empty(*shape: int) -> torch.Tensor:
             return torch.zeros(shape, dtype=torch.float32, device=device)
@@ -203,9 +204,9 @@ class State:
         every_beam = sum(beams.values())
         self.lander = empty(num_landers, words(Lander) + every_beam * words(Reading))
         self.reading = self.lander[:, words(Lander) :].unflatten(1, (every_beam, words(Reading)))
-        of_finders = len(beams) * words(finder)
-        self.drawn = empty(num_landers, words(drawn) + of_finders + words(faults))
-        self.drawn_once, finders, self.drawn_faults = self.drawn.split([words(drawn), of_finders, words(faults)], dim=1)
+        of_each = [words(drawn), len(beams) * words(finder), words(faults), words(start)]
+        self.drawn = empty(num_landers, sum(of_each))
+        self.drawn_once, finders, self.drawn_faults, self.drawn_start = self.drawn.split(of_each, dim=1)
         self.drawn_finders = finders.unflatten(1, (len(beams), words(finder)))
         self.surface = empty(num_landers, words(Surface))
         self.delay_line = empty(delay_slots, num_landers, every_beam, words(Sample))
@@ -215,6 +216,7 @@ class State:
             **columns(self.lander, Lander),
             **_prefixed("drawn.", columns(self.drawn_once, drawn)),
             **_prefixed("drawn.faults.", columns(self.drawn_faults, faults)),
+            **_prefixed("drawn.start.", columns(self.drawn_start, start)),
             **_prefixed("surface.", columns(self.surface, Surface)),
         }
         first = 0

@@ -61,17 +61,19 @@ class World:
     attitude: Attitude = Attitude()
     guidance: Guidance = Guidance()
     gear: Gear = Gear()
-    start: Start = Start()
     navigation: Navigation = Navigation()
     terrain: Terrain = Terrain()
     limits: Limits = Limits()
     reward: Reward = Reward()
-    # In a drawn row the range finders follow the struct of the parts above, and the faults come last.
+    # In a drawn row the range finders follow the struct of the parts above, then come the faults and the start.
     sensors: tuple[RangeFinder, ...] = parts((RangeFinder(),), RangeFinder, "range finders, in the observation's order")
     faults: Faults = Faults()
+    start: Start = Start()
 
 
-WorldDrawn = mirrored(World, "faults")  # what every tick needs; faults are read where they act
+# What every tick needs. Faults are read where they act, a start when an episode begins.
+WorldDrawn = mirrored(World, "faults", "start")
+StartDrawn = mirrored(Start)
 
 
 @wp.struct
@@ -108,7 +110,8 @@ class Tables:
     surfaces: wp.array(dtype=Surface)
     faults: wp.array(dtype=FaultsDrawn)
     finders: wp.array2d(dtype=RangeFinderDrawn)  # (landers, range finders)
-    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``faults`` and ``finders``
+    starts: wp.array(dtype=StartDrawn)
+    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``finders``, ``faults`` and ``starts``
     readings: wp.array2d(dtype=Reading)  # (landers, beams)
     delay_line: wp.array3d(dtype=Sample)  # (slots, landers, beams)
     beams: wp.array(dtype=Beam)  # of all range finders
