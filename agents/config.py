@@ -8,6 +8,8 @@ from typing import Any, Literal, get_args
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from agents.pilot import PILOTS_OWN
+
 
 class Strict(BaseModel):
     """Frozen, and deaf to nothing: a key it does not know is an error."""
@@ -108,6 +110,11 @@ class Experiment(Strict):
     stages: tuple[Stage, ...] = Field((), description="of the practice, in order; [[stages]] in the file")
     curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
     evaluation: Evaluation = Evaluation()
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """Those of the changes that are the pilot's own business, and go with it into every scenario."""
+        return {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
 
     @model_validator(mode="after")
     def _fits_the_algorithm(self) -> "Experiment":

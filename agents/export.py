@@ -108,8 +108,9 @@ def export_policy(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[list
     scenario = trained_scenario(folder)
     pilot = load_policy(folder, scenario)
     network = pilot.network.requires_grad_(False)
-    commit = str(read_card(folder).get("commit", "not told"))
-    metadata = metadata_of(scenario, network.memory, network.state_size, commit)
+    card = read_card(folder)
+    commit = str(card.get("commit", "not told"))
+    metadata = metadata_of(scenario, card["wishes"], network.memory, network.state_size, commit)
     make_folder(out)
 
     program, contents, differences = traced(pilot, metadata), {}, []

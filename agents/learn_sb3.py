@@ -115,7 +115,11 @@ class Progress(BaseCallback):
         state = snapshot(self.model, self.environment)
         told = {"tally": self.tally.snapshot(), "seconds": self.seconds_before + self.seconds}
         save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), {**state, **told})
-        card = {"trained_steps": self.num_timesteps, "seed": self.experiment.seed}
+        card = {
+            "trained_steps": self.num_timesteps,
+            "seed": self.experiment.seed,
+            "wishes": self.experiment.wishes,
+        }
         save_policy(self.folder, extract_policy(self.model), self.scenario, card)
 
 

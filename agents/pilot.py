@@ -24,6 +24,10 @@ class Flies(Protocol):
         ...
 
 
+# Parts of a scenario that are a flight computer's choice: the loop below its actions, and how often it decides.
+PILOTS_OWN = ("guidance", "decision_period")
+
+
 class Pilot(ABC):
     """A batch of classical pilots, one per lander. What a class sets says how a scenario is to be shown to it."""
 

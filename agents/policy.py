@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from agents.features import Features
-from agents.pilot import require_control
+from agents.pilot import PILOTS_OWN, require_control
 from agents.run_folder import write_atomic, write_json
 from lunar_env import Scenario
 
@@ -140,7 +140,10 @@ def read_card(folder: Path) -> dict[str, Any]:
     least = 0 if memory["kind"] == "none" else 1
     if type(memory.get("size")) is not int or not least <= memory["size"] <= least * LARGEST:
         raise PolicyFileError(f"{path}: memory.size must be {least} to {least * LARGEST}, got {memory.get('size')!r}")
-    if type(card.setdefault("squash", False)) is not bool:  # older cards lack it
+    wishes = card.setdefault("wishes", {})  # older cards lack it, and the next one
+    if not isinstance(wishes, dict) or not all(path.split(".")[0] in PILOTS_OWN for path in wishes):
+        raise PolicyFileError(f"{path}: wishes are changes to {' and '.join(PILOTS_OWN)}, got {wishes!r}")
+    if type(card.setdefault("squash", False)) is not bool:
         raise PolicyFileError(f"{path}: squash must be true or false, got {card['squash']!r}")
     if card["format"] != FORMAT:
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
 
+from agents.pilot import PILOTS_OWN
 from agents.policy import LARGEST, PolicyFileError, read_card
 from lunar_env import Scenario, load_scenario
 from lunar_env.scenario import from_dict
@@ -21,7 +22,8 @@ class PolicyMetadata:
     scenario: str  # its name
     control: str  # what the actions mean, see lunar_env/control.py
     history: int  # readings in one observation, oldest first
-    decision_period: float  # [s] between actions in that scenario; told, not enforced
+    decision_period: float  # [s] between actions in that scenario
+    wishes: dict[str, Any]  # changes to other scenarios with which it wants to fly them, such as this period
     channels: list[str]  # names, in the order of a reading
     scales: list[float]  # what each channel was divided by, in its SI unit
     beams: list[list[float]]  # (x, y, z) of each, body axes: the features are worked out for these
@@ -67,7 +69,9 @@ class PolicyMetadata:
             )
 
 
-def metadata_of(scenario: Scenario, memory: str, state_size: int, commit: str) -> PolicyMetadata:
+def metadata_of(
+    scenario: Scenario, wishes: dict[str, Any], memory: str, state_size: int, commit: str
+) -> PolicyMetadata:
     """What a policy of a scenario, as it was trained on it, has to say of itself."""
     channels = scenario.observation_table().channels
     return PolicyMetadata(
@@ -75,6 +79,7 @@ def metadata_of(scenario: Scenario, memory: str, state_size: int, commit: str) -
         control=scenario.control,
         history=scenario.history,
         decision_period=float(scenario.decision_period),
+        wishes=wishes,
         channels=[channel.name for channel in channels],
         scales=[float(channel.scale) for channel in channels],
         beams=beams_of(scenario),
@@ -87,8 +92,10 @@ def metadata_of(scenario: Scenario, memory: str, state_size: int, commit: str) -
 
 def metadata_from(path: Path, texts: Mapping[str, str]) -> PolicyMetadata:
     """The facts in a file that anybody may have written. Raises PolicyFileError for what they cannot mean."""
+    texts = {"wishes": "{}", **texts}  # older files lack them
     told = PolicyMetadata(**{item.name: _value(path, item.name, item.type, texts) for item in fields(PolicyMetadata)})
     rules = {
+        f"wishes for {' and '.join(PILOTS_OWN)}": set(part.split(".")[0] for part in told.wishes) <= set(PILOTS_OWN),
         f"history from 1 to {LARGEST}": 1 <= told.history <= LARGEST,
         f"state_size from 0 to {2 * LARGEST}": 0 <= told.state_size <= 2 * LARGEST,
         "channels and actions by name": all(
@@ -120,7 +127,7 @@ def trained_scenario(folder: Path) -> Scenario:
             f"{where} names no scenario of this version ({error.args[0] if error.args else error}); "
             "export with the version that the policy was trained with"
         ) from None
-    return load_scenario(scenario, control=card["control"], history=card["history"])
+    return load_scenario(scenario, control=card["control"], history=card["history"], **card["wishes"])
 
 
 def beams_of(scenario: Scenario) -> list[list[float]]:

@@ -17,7 +17,7 @@ from tensordict import TensorDict
 from torch import nn
 
 from agents.config import Experiment, per_action
-from agents.features import Features
+from agents.features import Features, truth_features
 from agents.policy import PolicyNetwork, load_policy
 from lunar_env import Descent, Scenario
 from lunar_env.descent import Transition
@@ -72,7 +72,7 @@ class Descents:
         """What is seen now: features for the pilot and, for a privileged critic, the truth and the faults."""
         groups = {"seen": self.features(self.descent.state.observation)}
         if self.privileged:
-            groups["truth"] = self.descent.privileged()
+            groups["truth"] = truth_features(self.descent)
         return TensorDict(groups, batch_size=[self.descent.num_envs], device=self.descent.device)
 
     def step(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict | None]:

@@ -48,7 +48,8 @@ def saved(folder, memory="none"):
     with torch.no_grad():
         network.layers[-1].weight *= 5.0  # so that some actions are clipped
     folder.mkdir()
-    save_policy(folder, network, RESILIENCE, {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee"})
+    told = {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee", "wishes": {"guidance.vertical_time": 0.8}}
+    save_policy(folder, network, RESILIENCE, told)
     return folder
 
 
@@ -181,6 +182,11 @@ def test_a_graph_that_flies_differently_is_not_written(tmp_path, monkeypatch):
 
 
 # What the files say and what they do not ---------------------------------------------------------------------------
+
+
+def test_a_file_wants_the_loop_that_its_policy_was_trained_with(exported):
+    shown = as_shown_to(str(exported / "none" / export.ONNX), "resilience_replay")
+    assert shown == load_scenario("resilience_replay", history=2, **{"guidance.vertical_time": 0.8})
 
 
 def test_both_files_tell_the_same_facts_and_nothing_of_the_machine(exported):
@@ -323,6 +329,7 @@ STRANGE = {
     "a history that fills the memory": (told(history="1000000000"), ["history from 1 to 4096"]),
     "scales that are none": (told(scales="[0.0]"), ["a scale above 0 for each channel"]),
     "scales beyond all numbers": (told(scales=f"[{10**400}]"), ["a scale above 0 for each channel"]),
+    "a wish for another planet": (told(wishes='{"moon.radius": 1.0}'), ["wishes for guidance and decision_period"]),
     "lists without end": (told(beams="[" * 100_000), ["'beams' as list"]),
     "channels that are no names": (told(channels=json.dumps(["\x1b[2J"])), ["channels and actions by name"]),
     "beams that are none": (told(beams="[3]"), ["three numbers for each beam"]),

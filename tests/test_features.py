@@ -7,7 +7,7 @@ import torch
 
 pytest.importorskip("safetensors")
 
-from agents.features import Features, signed_log
+from agents.features import Features, signed_log, truth_features
 from lunar_env import Descent, load_scenario, scenarios
 from lunar_env.control import MODES
 
@@ -105,3 +105,12 @@ def test_with_history_the_features_of_the_readings_follow_each_other_oldest_firs
         newest = three(long.step(action).observation)
     assert not torch.equal(past[-1], past[-3]), "nothing moved"
     assert torch.equal(newest, torch.cat(past[-3:], dim=1))
+
+
+def test_a_critic_tells_a_true_height_of_ten_metres_from_one_of_sixty():
+    seen = []
+    for altitude in (10.0, 60.0):
+        still = {"start.altitude": altitude, "start.speed": 0.0, "start.descent_rate": 5.0, "terrain.relief": 0.0}
+        seen.append(truth_features(Descent(load_scenario("resilience", **still), 1)))
+    assert (seen[1] - seen[0]).max() > 0.3  # in proportion to the ceiling of 12 km it is 0.004
+    assert seen[0].abs().max() < 3.0

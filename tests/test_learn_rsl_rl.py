@@ -22,7 +22,7 @@ from tensordict import TensorDict
 from agents import train
 from agents.checkpoint import load_checkpoint
 from agents.config import ConfigError, Experiment
-from agents.features import Features
+from agents.features import Features, truth_features
 from agents.flying import fly_episodes
 from agents.guards import NotFiniteError
 from agents.learn_rsl_rl import Learner, learn
@@ -156,7 +156,7 @@ def recursion(made, looks_at_the_end=True):
     features = Features(HURRIED.observation_table())
 
     def see():
-        return {"seen": features(descent.state.observation), "truth": descent.privileged()}
+        return {"seen": features(descent.state.observation), "truth": truth_features(descent)}
 
     memory, rows, terminated, truncated = None, [], [], []
     seen = see()

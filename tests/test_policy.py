@@ -13,6 +13,7 @@ pytest.importorskip("safetensors")
 
 from safetensors.torch import load_file, save_file
 
+from agents.config import Experiment
 from agents.features import Features
 from agents.pilots import as_shown_to, make_pilot, wishes_of
 from agents.policy import CARD, WEIGHTS, LearnedPilot, PolicyFileError, PolicyNetwork, load_policy, save_policy
@@ -121,6 +122,11 @@ BROKEN = {
     "a history in words": (lambda folder: change_card(folder, history="two"), [CARD, "'history'"]),
     "no history at all": (lambda folder: change_card(folder, history=0), [CARD, "history", "from 1"]),
     "layers in words": (lambda folder: change_card(folder, hidden=["wide"]), [CARD, "hidden", "'wide'"]),
+    "wishes in words": (lambda folder: change_card(folder, wishes="faster"), [CARD, "wishes", "'faster'"]),
+    "a wish for another planet": (
+        lambda folder: change_card(folder, wishes={"moon.surface_gravity": 1.0}),
+        [CARD, "guidance and decision_period", "moon.surface_gravity"],
+    ),
     "a layer that fills the memory": (lambda folder: change_card(folder, hidden=[10**12]), [CARD, "hidden"]),
 }
 
@@ -176,3 +182,11 @@ def test_a_policy_with_memory_is_shown_as_many_readings_as_it_was_trained_on(tmp
     assert torch.isfinite(actions).all()
     with pytest.raises(PolicyFileError, match=r"layers\.0\.weight is .*, needed is"):
         load_policy(tmp_path, RESILIENCE)
+
+
+def test_a_policy_flies_every_scenario_with_the_loop_and_the_period_that_it_was_trained_with(tmp_path):
+    trained = {"guidance.vertical_time": 0.8, "decision_period": 0.5}
+    wanted = Experiment(scenario="resilience", changes={**trained, "start.throttle": 0.5})
+    save_policy(tmp_path, random_policy(), RESILIENCE, {"wishes": wanted.wishes})
+    shown = as_shown_to(str(tmp_path), "resilience_replay")
+    assert shown == load_scenario("resilience_replay", **trained)

@@ -69,9 +69,9 @@ def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
         return kind.wishes(scenario)
     if is_onnx_pilot(name):
         told = read_onnx(Path(name))[1]
-        return {"control": told.control, "history": told.history}
+        return {"control": told.control, "history": told.history, **told.wishes}
     card = read_card(pilot_folder(name))
-    return {"control": card["control"], "history": int(card["history"])}
+    return {"control": card["control"], "history": int(card["history"]), **card["wishes"]}
 
 
 def as_shown_to(name: str, scenario: str | Scenario) -> Scenario:
