@@ -54,6 +54,9 @@ class Network(Strict):
     bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
     memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
     memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
+    changes: bool = Field(
+        False, description="whether it is shown the newest reading and what changed since those before, not all of them"
+    )
     start: str = Field(
         "", description="folder of the policy whose weights rsl_rl.ppo begins with; empty for fresh ones"
     )
@@ -112,9 +115,10 @@ class Experiment(Strict):
     evaluation: Evaluation = Evaluation()
 
     @property
-    def wishes(self) -> dict[str, Any]:
-        """Those of the changes that are the pilot's own business, and go with it into every scenario."""
-        return {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
+    def pilots_card(self) -> dict[str, Any]:
+        """What a policy's card has to say of it, so that it flies elsewhere as it was trained."""
+        wishes = {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
+        return {"seed": self.seed, "wishes": wishes, "changes": self.network.changes}
 
     @model_validator(mode="after")
     def _fits_the_algorithm(self) -> "Experiment":

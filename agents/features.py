@@ -30,10 +30,23 @@ def truth_features(descent: Descent) -> torch.Tensor:
 
 
 class Features(nn.Module):
-    """Observations (N, history x channels) to features (N, size). Nothing in here is learned."""
+    """Observations (N, history x channels) to features (N, size). Nothing in here is learned.
 
-    def __init__(self, table: ObservationTable) -> None:
+    Args:
+        table: what the observations hold.
+        changes: whether only the newest reading is shown, and how each differs from the one before. A range that stands
+            still while the inertial unit falls, or that jumps, is then plain to see; of whole readings, whose scales
+            are kilometres, it is the small difference.
+    """
+
+    def __init__(self, table: ObservationTable, changes: bool = False) -> None:
         super().__init__()
+        if changes and (table.history < 2 or "altitude" not in {channel.name for channel in table.channels}):
+            raise ValueError(
+                "network.changes compares readings of altimeter and inertial unit, one after the other; "
+                "give the scenario a history of at least 2 and observation='instruments', or leave it out"
+            )
+        self.changes = changes
         self.table = table
         scale = torch.tensor([channel.scale for channel in table.channels])
         self.register_buffer("scale", scale, persistent=False)
@@ -42,11 +55,14 @@ class Features(nn.Module):
         self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
         self.geometry = None if "altitude" in self.column else BeamGeometry(table)
-        self.size = self.per_reading(torch.zeros(1, 1, len(table.channels))).shape[-1] * table.history
+        self.size = self.forward(torch.zeros(1, table.size)).shape[-1]
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """All readings, newest last."""
+        """All readings, newest last; or the newest and the changes."""
         readings = observation.unflatten(-1, (self.table.history, len(self.table.channels)))
+        if self.changes:
+            newest, changes = self.per_reading(readings[..., -1:, :]), self.per_change(readings * self.scale)
+            return torch.cat([newest.flatten(-2), changes.flatten(-2)], dim=-1)
         return self.per_reading(readings).flatten(-2)
 
     def per_reading(self, scaled: torch.Tensor) -> torch.Tensor:
@@ -58,6 +74,32 @@ class Features(nn.Module):
             last = [2.0 * scaled[..., self.column["propellant"]] - 1.0, *last]
         return torch.stack([*columns, *last], dim=-1)
 
+    def per_change(self, si: torch.Tensor) -> torch.Tensor:
+        """(N, history, channels) in SI units to (N, history - 1, changes), oldest first."""
+
+        def change(column: torch.Tensor) -> torch.Tensor:
+            return column[..., 1:] - column[..., :-1]
+
+        columns = []
+        for beam, measured in zip(self.beams, self.measured_heights(si), strict=True):
+            moved = change(si[..., self.column[beam.range]])
+            columns += [signed_log(moved, 0.5) / 3.0]
+            columns += [signed_log(change(si[..., self.column["altitude"]] - measured), 0.5) / 3.0]
+        columns += [change(si[..., self.column["velocity_up"]])]
+        columns += [change(si[..., self.column[f"velocity_{axis}"]]) / 3.0 for axis in "xy"]
+        return torch.stack(columns, dim=-1)
+
+    def measured_heights(self, si: torch.Tensor) -> list[torch.Tensor]:
+        """What each beam says of the height, (N, history) [m]: its range turned vertical, and brought forward."""
+
+        def named(name: str) -> torch.Tensor:
+            return si[..., self.column[name]]
+
+        return [
+            named(beam.range) * pointing_down(named, beam.direction) + named("velocity_up") * named(beam.age)
+            for beam in self.beams
+        ]
+
     def of_instruments(self, si: torch.Tensor) -> list[torch.Tensor]:
         """Features of readings (N, history, channels) in SI units, beams and inertial state, each (N, history)."""
 
@@ -66,11 +108,8 @@ class Features(nn.Module):
 
         climb = named("velocity_up")
         believed = named("altitude")
-        columns, heights = [], []
-        for beam in self.beams:
-            cosine = pointing_down(named, beam.direction)
-            measured = named(beam.range) * cosine + climb * named(beam.age)
-            heights.append(measured)
+        columns, heights = [], self.measured_heights(si)
+        for beam, measured in zip(self.beams, heights, strict=True):
             columns += [
                 measured / 2_000.0,
                 signed_log(measured, 5.0) / 3.0,

@@ -124,7 +124,7 @@ class Learner:
         """A checkpoint to go on from, and the policy as it is."""
         save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), self.snapshot(), self.rank)
         if self.rank == 0:
-            told = {"trained_steps": self.steps, "seed": self.experiment.seed, "wishes": self.experiment.wishes}
+            told = {"trained_steps": self.steps, **self.experiment.pilots_card}
             save_policy(self.folder, extract_policy(self.algorithm.get_policy()), self.scenario, told)
 
     def snapshot(self) -> dict[str, Any]:

@@ -115,11 +115,7 @@ class Progress(BaseCallback):
         state = snapshot(self.model, self.environment)
         told = {"tally": self.tally.snapshot(), "seconds": self.seconds_before + self.seconds}
         save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), {**state, **told})
-        card = {
-            "trained_steps": self.num_timesteps,
-            "seed": self.experiment.seed,
-            "wishes": self.experiment.wishes,
-        }
+        card = {"trained_steps": self.num_timesteps, **self.experiment.pilots_card}
         save_policy(self.folder, extract_policy(self.model), self.scenario, card)
 
 

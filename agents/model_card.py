@@ -103,13 +103,17 @@ def what_it_is(scenario: Scenario, told: Told) -> list[tuple[str, str]]:
     readings = "the newest reading" if table.history == 1 else f"the last {table.history} readings, newest last"
     memory = told("policy.json", "memory", lambda memory: f"{memory['kind']} {memory['size'] or ''}")
     layers = told("policy.json", "hidden", lambda hidden: ", ".join(map(str, hidden)) or "none")
+    shown = told("policy.json", "changes", lambda changes: "the newest and what changed" if changes else "every one")
     squash = told("policy.json", "squash", lambda squash: "tanh, then clipped" if squash else "clipped")
     return [
         ("scenario", f"`{scenario.name}`: {scenario.summary or 'no summary'}"),
         ("sees", f"{table.size} numbers: {readings}, each of {channels}; divided by their scales and clipped"),
         ("controls", f"`{scenario.control}`: {', '.join(scenario.action_names)}, each in [-1, 1]"),
         ("decides", f"every {scenario.decision_period:g} s"),
-        ("network", f"tanh layers of {layers}; memory: {memory}; action: {squash}"),
+        (
+            "network",
+            f"tanh layers of {layers}; memory: {memory}; action: {squash}; of the readings, it is shown {shown}",
+        ),
     ]
 
 

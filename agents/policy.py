@@ -76,10 +76,16 @@ class LearnedPilot:
     """Flies a network in any scenario that speaks its control mode."""
 
     def __init__(
-        self, name: str, network: PolicyNetwork, control: str, scenario: Scenario, device: torch.device | str = "cpu"
+        self,
+        name: str,
+        network: PolicyNetwork,
+        control: str,
+        scenario: Scenario,
+        device: torch.device | str = "cpu",
+        changes: bool = False,
     ) -> None:
         require_control(name, scenario, control)
-        self.features = Features(scenario.observation_table()).to(device)
+        self.features = Features(scenario.observation_table(), changes).to(device)
         self.network = network.to(device)
         self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
 
@@ -143,8 +149,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     wishes = card.setdefault("wishes", {})  # older cards lack it, and the next one
     if not isinstance(wishes, dict) or not all(path.split(".")[0] in PILOTS_OWN for path in wishes):
         raise PolicyFileError(f"{path}: wishes are changes to {' and '.join(PILOTS_OWN)}, got {wishes!r}")
-    if type(card.setdefault("squash", False)) is not bool:
-        raise PolicyFileError(f"{path}: squash must be true or false, got {card['squash']!r}")
+    for key in ("squash", "changes"):
+        if type(card.setdefault(key, False)) is not bool:
+            raise PolicyFileError(f"{path}: {key} must be true or false, got {card[key]!r}")
     if card["format"] != FORMAT:
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
     return card
@@ -161,7 +168,7 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
     except (SafetensorError, OSError, ValueError) as error:
         raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
     require_control(folder.name, scenario, card["control"])
-    features = Features(scenario.observation_table())
+    features = Features(scenario.observation_table(), card["changes"])
     memory = card["memory"]
     network = PolicyNetwork(
         features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]
@@ -174,4 +181,4 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
         if not bool(torch.isfinite(found).all()):
             raise PolicyFileError(f"{path}: {name} holds numbers that are not finite")
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    return LearnedPilot(folder.name, network, card["control"], scenario, device)
+    return LearnedPilot(folder.name, network, card["control"], scenario, device, card["changes"])

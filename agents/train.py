@@ -18,6 +18,7 @@ import tyro
 from agents.config import ConfigError, Experiment, experiment, load_experiment
 from agents.curriculum import eased
 from agents.evaluate import Campaign, check, evaluate
+from agents.features import Features
 from agents.guards import NotFiniteError
 from agents.policy import PolicyFileError, load_policy, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
@@ -149,6 +150,7 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
+    Features(practice.observation_table(), wanted.network.changes)  # refused now if there is nothing to compare
     if wanted.curriculum is not None:
         eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
     if wanted.network.start:
@@ -160,8 +162,8 @@ def check_start(wanted: Experiment, practice: Scenario) -> None:
     """Refuse to begin with a policy of other layers, or of another task."""
     network, folder = wanted.network, Path(wanted.network.start)
     card = read_card(folder)
-    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory}
-    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"]}
+    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory, "changes": network.changes}
+    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"], "changes": card["changes"]}
     if network.memory != "none":
         own["memory_size"], found["memory_size"] = network.memory_size, card["memory"]["size"]
     if own != found:

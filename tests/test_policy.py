@@ -122,6 +122,7 @@ BROKEN = {
     "a history in words": (lambda folder: change_card(folder, history="two"), [CARD, "'history'"]),
     "no history at all": (lambda folder: change_card(folder, history=0), [CARD, "history", "from 1"]),
     "layers in words": (lambda folder: change_card(folder, hidden=["wide"]), [CARD, "hidden", "'wide'"]),
+    "changes in words": (lambda folder: change_card(folder, changes="all"), [CARD, "changes", "'all'"]),
     "wishes in words": (lambda folder: change_card(folder, wishes="faster"), [CARD, "wishes", "'faster'"]),
     "a wish for another planet": (
         lambda folder: change_card(folder, wishes={"moon.surface_gravity": 1.0}),
@@ -187,6 +188,6 @@ def test_a_policy_with_memory_is_shown_as_many_readings_as_it_was_trained_on(tmp
 def test_a_policy_flies_every_scenario_with_the_loop_and_the_period_that_it_was_trained_with(tmp_path):
     trained = {"guidance.vertical_time": 0.8, "decision_period": 0.5}
     wanted = Experiment(scenario="resilience", changes={**trained, "start.throttle": 0.5})
-    save_policy(tmp_path, random_policy(), RESILIENCE, {"wishes": wanted.wishes})
+    save_policy(tmp_path, random_policy(), RESILIENCE, wanted.pilots_card)
     shown = as_shown_to(str(tmp_path), "resilience_replay")
     assert shown == load_scenario("resilience_replay", **trained)
