@@ -677,7 +677,8 @@ def test_the_value_function_learns_alone_at_first_where_the_experiment_says_so(t
 @pytest.mark.parametrize(
     ("network", "words"),
     [
-        ({"hidden": (8, 8)}, r"has \{'hidden': \[16, 16\], 'memory': 'none'\}, this experiment \{'hidden': \[8, 8\]"),
+        ({"hidden": (8, 8)}, r"has \{'hidden': \[16, 16\], 'memory': 'none'.*, this experiment \{'hidden': \[8, 8\]"),
+        ({"hidden": (16, 16), "changes": True}, "'changes': False.*'changes': True"),
         ({"hidden": (16, 16), "memory": "gru"}, "'memory': 'none'.*'memory': 'gru'"),
     ],
 )
