@@ -54,7 +54,7 @@ class Network(Strict):
     bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
     memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
     memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
-    changes: bool = Field(
+    differences: bool = Field(
         False, description="whether it is shown the newest reading and what changed since those before, not all of them"
     )
     start: str = Field(
@@ -118,7 +118,7 @@ class Experiment(Strict):
     def pilots_card(self) -> dict[str, Any]:
         """What a policy's card has to say of it, so that it flies elsewhere as it was trained."""
         wishes = {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
-        return {"seed": self.seed, "wishes": wishes, "changes": self.network.changes}
+        return {"seed": self.seed, "wishes": wishes, "differences": self.network.differences}
 
     @model_validator(mode="after")
     def _fits_the_algorithm(self) -> "Experiment":

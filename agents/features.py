@@ -34,19 +34,19 @@ class Features(nn.Module):
 
     Args:
         table: what the observations hold.
-        changes: whether only the newest reading is shown, and how each differs from the one before. A range that stands
-            still while the inertial unit falls, or that jumps, is then plain to see; of whole readings, whose scales
-            are kilometres, it is the small difference.
+        differences: whether only the newest reading is shown, and how each differs from the one before. A range that
+            stands still while the lander falls, or that jumps, is then plain to see; of two whole readings, whose
+            scales are kilometres, it is the small difference.
     """
 
-    def __init__(self, table: ObservationTable, changes: bool = False) -> None:
+    def __init__(self, table: ObservationTable, differences: bool = False) -> None:
         super().__init__()
-        if changes and (table.history < 2 or "altitude" not in {channel.name for channel in table.channels}):
+        if differences and (table.history < 2 or "altitude" not in {channel.name for channel in table.channels}):
             raise ValueError(
-                "network.changes compares readings of altimeter and inertial unit, one after the other; "
+                "network.differences compares readings of altimeter and inertial unit, one after the other; "
                 "give the scenario a history of at least 2 and observation='instruments', or leave it out"
             )
-        self.changes = changes
+        self.differences = differences
         self.table = table
         scale = torch.tensor([channel.scale for channel in table.channels])
         self.register_buffer("scale", scale, persistent=False)
@@ -58,11 +58,11 @@ class Features(nn.Module):
         self.size = self.forward(torch.zeros(1, table.size)).shape[-1]
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
-        """All readings, newest last; or the newest and the changes."""
+        """All readings, newest last; or the newest and the differences."""
         readings = observation.unflatten(-1, (self.table.history, len(self.table.channels)))
-        if self.changes:
-            newest, changes = self.per_reading(readings[..., -1:, :]), self.per_change(readings * self.scale)
-            return torch.cat([newest.flatten(-2), changes.flatten(-2)], dim=-1)
+        if self.differences:
+            newest, differences = self.per_reading(readings[..., -1:, :]), self.per_pair(readings * self.scale)
+            return torch.cat([newest.flatten(-2), differences.flatten(-2)], dim=-1)
         return self.per_reading(readings).flatten(-2)
 
     def per_reading(self, scaled: torch.Tensor) -> torch.Tensor:
@@ -74,8 +74,8 @@ class Features(nn.Module):
             last = [2.0 * scaled[..., self.column["propellant"]] - 1.0, *last]
         return torch.stack([*columns, *last], dim=-1)
 
-    def per_change(self, si: torch.Tensor) -> torch.Tensor:
-        """(N, history, channels) in SI units to (N, history - 1, changes), oldest first."""
+    def per_pair(self, si: torch.Tensor) -> torch.Tensor:
+        """(N, history, channels) in SI units to (N, history - 1, differences), oldest first."""
 
         def change(column: torch.Tensor) -> torch.Tensor:
             return column[..., 1:] - column[..., :-1]

@@ -103,7 +103,7 @@ def what_it_is(scenario: Scenario, told: Told) -> list[tuple[str, str]]:
     readings = "the newest reading" if table.history == 1 else f"the last {table.history} readings, newest last"
     memory = told("policy.json", "memory", lambda memory: f"{memory['kind']} {memory['size'] or ''}")
     layers = told("policy.json", "hidden", lambda hidden: ", ".join(map(str, hidden)) or "none")
-    shown = told("policy.json", "changes", lambda changes: "the newest and what changed" if changes else "every one")
+    shown = told("policy.json", "differences", lambda some: "the newest and what changed" if some else "every one")
     squash = told("policy.json", "squash", lambda squash: "tanh, then clipped" if squash else "clipped")
     return [
         ("scenario", f"`{scenario.name}`: {scenario.summary or 'no summary'}"),

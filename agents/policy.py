@@ -82,10 +82,10 @@ class LearnedPilot:
         control: str,
         scenario: Scenario,
         device: torch.device | str = "cpu",
-        changes: bool = False,
+        differences: bool = False,
     ) -> None:
         require_control(name, scenario, control)
-        self.features = Features(scenario.observation_table(), changes).to(device)
+        self.features = Features(scenario.observation_table(), differences).to(device)
         self.network = network.to(device)
         self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
 
@@ -149,7 +149,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     wishes = card.setdefault("wishes", {})  # older cards lack it, and the next one
     if not isinstance(wishes, dict) or not all(path.split(".")[0] in PILOTS_OWN for path in wishes):
         raise PolicyFileError(f"{path}: wishes are changes to {' and '.join(PILOTS_OWN)}, got {wishes!r}")
-    for key in ("squash", "changes"):
+    for key in ("squash", "differences"):
         if type(card.setdefault(key, False)) is not bool:
             raise PolicyFileError(f"{path}: {key} must be true or false, got {card[key]!r}")
     if card["format"] != FORMAT:
@@ -168,7 +168,7 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
     except (SafetensorError, OSError, ValueError) as error:
         raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
     require_control(folder.name, scenario, card["control"])
-    features = Features(scenario.observation_table(), card["changes"])
+    features = Features(scenario.observation_table(), card["differences"])
     memory = card["memory"]
     network = PolicyNetwork(
         features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]
@@ -181,4 +181,4 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
         if not bool(torch.isfinite(found).all()):
             raise PolicyFileError(f"{path}: {name} holds numbers that are not finite")
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
-    return LearnedPilot(folder.name, network, card["control"], scenario, device, card["changes"])
+    return LearnedPilot(folder.name, network, card["control"], scenario, device, card["differences"])

@@ -60,7 +60,7 @@ class Descents:
         self.descent = Descent(practice, experiment.num_envs, device, experiment.seed, autoreset="disabled")
         self.seed, self.first_lander = experiment.seed, rank * experiment.num_envs
         self.begin()
-        self.features = Features(practice.observation_table(), experiment.network.changes).to(device)
+        self.features = Features(practice.observation_table(), experiment.network.differences).to(device)
         self.privileged = experiment.network.critic == "privileged"
         self.seconds = 0.0  # spent in the physics
 

@@ -25,8 +25,8 @@ SMALL = 0.01  # gain of the first action layer: the first policy answers everyth
 class FeaturesExtractor(BaseFeaturesExtractor):
     """``Features`` as SB3 wants them."""
 
-    def __init__(self, observation_space: Any, table: ObservationTable, changes: bool) -> None:
-        features = Features(table, changes)
+    def __init__(self, observation_space: Any, table: ObservationTable, differences: bool) -> None:
+        features = Features(table, differences)
         super().__init__(observation_space, features.size)
         self.features = features
 
@@ -50,7 +50,10 @@ def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv)
     """The learner, with the initial policy that the experiment describes."""
     policy = {
         "features_extractor_class": FeaturesExtractor,
-        "features_extractor_kwargs": {"table": practice.observation_table(), "changes": experiment.network.changes},
+        "features_extractor_kwargs": {
+            "table": practice.observation_table(),
+            "differences": experiment.network.differences,
+        },
         "net_arch": list(experiment.network.hidden),
         "activation_fn": nn.Tanh,
     }

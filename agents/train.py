@@ -150,7 +150,7 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
-    Features(practice.observation_table(), wanted.network.changes)  # refused now if there is nothing to compare
+    Features(practice.observation_table(), wanted.network.differences)  # refused now if there is nothing to compare
     if wanted.curriculum is not None:
         eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
     if wanted.network.start:
@@ -162,8 +162,8 @@ def check_start(wanted: Experiment, practice: Scenario) -> None:
     """Refuse to begin with a policy of other layers, or of another task."""
     network, folder = wanted.network, Path(wanted.network.start)
     card = read_card(folder)
-    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory, "changes": network.changes}
-    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"], "changes": card["changes"]}
+    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory, "differences": network.differences}
+    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"], "differences": card["differences"]}
     if network.memory != "none":
         own["memory_size"], found["memory_size"] = network.memory_size, card["memory"]["size"]
     if own != found:

@@ -41,16 +41,16 @@ SHORT = load_scenario(RESILIENCE, time_limit=20.0, **{"start.progress": [0.0, 1.
 
 
 def saved(folder, memory="none"):
-    """A run's folder with an untrained policy in it: one of the three squashes its actions, one is shown changes."""
+    """A run's folder with an untrained policy in it: one squashes its actions, one is shown differences."""
     torch.manual_seed(3)
-    changes = memory == "lstm"
-    features, size = Features(RESILIENCE.observation_table(), changes).size, 0 if memory == "none" else 6
+    differences = memory == "lstm"
+    features, size = Features(RESILIENCE.observation_table(), differences).size, 0 if memory == "none" else 6
     network = PolicyNetwork(features, (8,), 3, memory, size, squash=memory == "gru")
     with torch.no_grad():
         network.layers[-1].weight *= 5.0  # so that some actions are clipped
     folder.mkdir()
     wishes = {"guidance.vertical_time": 0.8}
-    told = {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee", "wishes": wishes, "changes": changes}
+    told = {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee", "wishes": wishes, "differences": differences}
     save_policy(folder, network, RESILIENCE, told)
     return folder
 

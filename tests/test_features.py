@@ -21,18 +21,18 @@ def observation_of(table, **si):
     return row
 
 
-@pytest.mark.parametrize("changes", [False, True])
+@pytest.mark.parametrize("differences", [False, True])
 @pytest.mark.parametrize("control", MODES)
 @pytest.mark.parametrize("name", scenarios())
-def test_features_are_finite_over_the_whole_observation_space(name, control, changes):
+def test_features_are_finite_over_the_whole_observation_space(name, control, differences):
     scenario = load_scenario(name, control=control, history=2)
-    changes = changes and scenario.observation != "beams"  # which have no inertial unit to be compared with
+    differences = differences and scenario.observation != "beams"  # which have no inertial unit to be compared with
     table = scenario.observation_table()
     low, high = map(torch.from_numpy, table.bounds())
     generator = torch.Generator().manual_seed(0)
     inside = low + (high - low) * torch.rand(500, table.size, generator=generator)
     corners = torch.where(torch.rand(500, table.size, generator=generator) < 0.5, low, high)
-    features = Features(table, changes)
+    features = Features(table, differences)
     for observations in (inside, corners, low[None], high[None], torch.zeros(1, table.size)):
         seen = features(observations)
         assert seen.shape == (len(observations), features.size)
@@ -119,7 +119,7 @@ def test_a_critic_tells_a_true_height_of_ten_metres_from_one_of_sixty():
     assert seen[0].abs().max() < 3.0
 
 
-def test_a_range_that_stands_still_while_the_lander_falls_stands_out_among_the_changes():
+def test_a_range_that_stands_still_while_the_lander_falls_stands_out_among_the_differences():
     table = load_scenario("resilience", history=2).observation_table()
     one = load_scenario("resilience").observation_table()
     reading = {"altimeter_range": 400.0, "altimeter_valid": 1.0, "velocity_up": -30.0, "altitude": 450.0}
@@ -127,7 +127,7 @@ def test_a_range_that_stands_still_while_the_lander_falls_stands_out_among_the_c
     seen = {}
     for name, distance in (("good", 370.0), ("frozen", 400.0)):
         now = observation_of(one, **{**reading, "altimeter_range": distance, "altitude": 420.0})
-        seen[name] = Features(table, changes=True)(torch.cat([before, now], dim=1))[0]
+        seen[name] = Features(table, differences=True)(torch.cat([before, now], dim=1))[0]
     moved, disagreement = slice(-5, -4), slice(-4, -3)
     assert seen["good"][disagreement].abs() < 1e-3
     assert seen["good"][moved] == pytest.approx(-float(signed_log(torch.tensor(30.0), 0.5)) / 3.0, abs=1e-3)
@@ -135,17 +135,19 @@ def test_a_range_that_stands_still_while_the_lander_falls_stands_out_among_the_c
     assert seen["frozen"][disagreement] == pytest.approx(-float(signed_log(torch.tensor(30.0), 0.5)) / 3.0, abs=1e-3)
 
 
-def test_with_changes_the_newest_reading_comes_first_and_older_ones_only_as_differences():
+def test_with_differences_the_newest_reading_comes_first_and_older_ones_only_as_differences():
     alone, stacked = (load_scenario("resilience", history=count) for count in (1, 3))
-    one, changes = Features(alone.observation_table()), Features(stacked.observation_table(), changes=True)
-    assert changes.size == one.size + 2 * 5
+    one, both = Features(alone.observation_table()), Features(stacked.observation_table(), differences=True)
+    assert both.size == one.size + 2 * 5
     descents = [Descent(scenario, 4, seed=1) for scenario in (alone, stacked)]
     for _ in range(5):
         short, long = (descent.step(torch.zeros(4, descent.action_size)).observation for descent in descents)
-    assert torch.equal(changes(long)[:, : one.size], one(short))
+    assert torch.equal(both(long)[:, : one.size], one(short))
 
 
 @pytest.mark.parametrize("scenario", [load_scenario("resilience"), load_scenario("gaudet_beams", history=2)])
-def test_changes_need_two_readings_and_an_inertial_unit(scenario):
-    with pytest.raises(ValueError, match=r"network\.changes .* history of at least 2 and observation='instruments'"):
-        Features(scenario.observation_table(), changes=True)
+def test_differences_need_two_readings_and_an_inertial_unit(scenario):
+    with pytest.raises(
+        ValueError, match=r"network\.differences .* history of at least 2 and observation='instruments'"
+    ):
+        Features(scenario.observation_table(), differences=True)

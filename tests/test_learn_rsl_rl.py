@@ -678,7 +678,7 @@ def test_the_value_function_learns_alone_at_first_where_the_experiment_says_so(t
     ("network", "words"),
     [
         ({"hidden": (8, 8)}, r"has \{'hidden': \[16, 16\], 'memory': 'none'.*, this experiment \{'hidden': \[8, 8\]"),
-        ({"hidden": (16, 16), "changes": True}, "'changes': False.*'changes': True"),
+        ({"hidden": (16, 16), "differences": True}, "'differences': False.*'differences': True"),
         ({"hidden": (16, 16), "memory": "gru"}, "'memory': 'none'.*'memory': 'gru'"),
     ],
 )

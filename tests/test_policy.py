@@ -122,7 +122,10 @@ BROKEN = {
     "a history in words": (lambda folder: change_card(folder, history="two"), [CARD, "'history'"]),
     "no history at all": (lambda folder: change_card(folder, history=0), [CARD, "history", "from 1"]),
     "layers in words": (lambda folder: change_card(folder, hidden=["wide"]), [CARD, "hidden", "'wide'"]),
-    "changes in words": (lambda folder: change_card(folder, changes="all"), [CARD, "changes", "'all'"]),
+    "differences in words": (
+        lambda folder: change_card(folder, differences="all"),
+        [CARD, "differences", "'all'"],
+    ),
     "wishes in words": (lambda folder: change_card(folder, wishes="faster"), [CARD, "wishes", "'faster'"]),
     "a wish for another planet": (
         lambda folder: change_card(folder, wishes={"moon.surface_gravity": 1.0}),

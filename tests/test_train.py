@@ -233,7 +233,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
         ('[evaluation]\npilots = ["causious"]', ["unknown pilot 'causious'", "cautious"]),
         ('[evaluation]\nflight = "vertikal"', ["'vertikal'", "'vertical'"]),
         ("[changes]\naltimetre = 1.0", ["unknown key 'altimetre'", "'altimeter'"]),
-        ("[network]\nchanges = true", ["network.changes", "history of at least 2"]),
+        ("[network]\ndifferences = true", ["network.differences", "history of at least 2"]),
         ("[practice]\nhistory = 2", ["practice may not change control or history"]),
     ],
 )
