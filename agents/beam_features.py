@@ -23,11 +23,23 @@ class BeamGeometry(nn.Module):
         super().__init__()
         column = {channel.name: i for i, channel in enumerate(table.channels)}
         beams = table.beams()
-        self.ranges, self.valid, self.ages = (
-            [column[getattr(beam, quantity)] for beam in beams] for quantity in ("range", "valid", "age")
-        )
-        self.speeds = [column[beam.speed] for beam in beams if beam.speed]
-        self.commands = [column[f"last_thrust_{axis}"] for axis in ("x", "y", "up") if f"last_thrust_{axis}" in column]
+        tables = {
+            "ranges": [column[beam.range] for beam in beams],
+            "valid": [column[beam.valid] for beam in beams],
+            "ages": [column[beam.age] for beam in beams],
+            "speeds": [column[beam.speed] for beam in beams if beam.speed],
+            "commands": [column[f"last_thrust_{axis}"] for axis in ("x", "y", "up") if f"last_thrust_{axis}" in column],
+        }
+        # Buffers, not lists: while a GPU's work is recorded, nothing may come from the CPU.
+        for name, columns in tables.items():
+            self.register_buffer(name, torch.tensor(columns, dtype=torch.long), persistent=False)
+        self.ranges: torch.Tensor
+        self.valid: torch.Tensor
+        self.ages: torch.Tensor
+        self.speeds: torch.Tensor
+        self.commands: torch.Tensor
+        self.register_buffer("upright", torch.tensor([0.0, 0.0, 1.0]), persistent=False)
+        self.upright: torch.Tensor
         directions = torch.tensor([beam.direction for beam in beams])
         moving = torch.tensor([beam.direction for beam in beams if beam.speed]).reshape(-1, 3)
         self.register_buffer("directions", directions, persistent=False)  # (beams, 3) body axes
@@ -47,15 +59,15 @@ class BeamGeometry(nn.Module):
             signed_log(si[..., self.ages], 0.5) / 3.0,
             signed_log(heights.mean(dim=-1, keepdim=True), 1.0) / 3.0,
         ]
-        if self.speeds:
+        if len(self.speeds):
             velocity = turned(si[..., self.speeds] @ self.velocity_of, axis)
             columns += [velocity / 50.0, signed_log(velocity, 0.3) / 3.0]
         return list(torch.cat(columns, dim=-1).unbind(dim=-1))
 
     def thrust_axis(self, si: torch.Tensor) -> torch.Tensor:
         """(N, history, 3) where the body's z axis points, as far as the command tells; see control.steer."""
-        upright = torch.tensor([0.0, 0.0, 1.0], device=si.device).expand(*si.shape[:-1], 3)
-        if not self.commands:
+        upright = self.upright.expand(*si.shape[:-1], 3)
+        if not len(self.commands):
             return upright
         thrust = si[..., self.commands]
         wanted = torch.cat([thrust[..., :2], thrust[..., 2:].clamp(min=0.0)], dim=-1) + 0.01 * upright
@@ -64,7 +76,6 @@ class BeamGeometry(nn.Module):
 
 def turned(vector: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
     """Vectors (..., 3) in body axes to site axes, by the shortest rotation of z to ``axis`` (..., 3)."""
-    z = torch.tensor([0.0, 0.0, 1.0], device=vector.device)
-    both = axis + z
+    both = torch.cat([axis[..., :2], axis[..., 2:] + 1.0], dim=-1)  # with z
     along = (vector * both).sum(dim=-1, keepdim=True) / (1.0 + axis[..., 2:])
     return vector - both * along + 2.0 * vector[..., 2:] * axis

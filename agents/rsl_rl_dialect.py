@@ -21,6 +21,7 @@ from agents.features import Features, truth_features
 from agents.policy import PolicyNetwork, load_policy
 from lunar_env import Descent, Scenario
 from lunar_env.descent import Transition
+from lunar_env.recorded import Recorded
 
 GROUPS = {"actor": ["seen"], "critic": ["seen"]}
 PRIVILEGED = {"actor": ["seen"], "critic": ["seen", "truth"]}
@@ -62,6 +63,7 @@ class Descents:
         self.begin()
         self.features = Features(practice.observation_table(), experiment.network.differences).to(device)
         self.privileged = experiment.network.critic == "privileged"
+        self.recorded = Recorded(self.fly) if device.type == "cuda" else None
         self.seconds = 0.0  # spent in the physics
 
     def begin(self) -> None:
@@ -75,17 +77,28 @@ class Descents:
             groups["truth"] = truth_features(self.descent)
         return TensorDict(groups, batch_size=[self.descent.num_envs], device=self.descent.device)
 
+    def fly(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict]:
+        """A decision as ``step`` has it, without a look at what came of it: what a GPU can be asked for at once."""
+        transition = self.descent.step(action)
+        final = self.observe()
+        self.descent.reset(mask=transition.done)
+        return self.observe(), transition, final
+
     def step(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict | None]:
         """Fly one decision: what is seen next, the transition, and what the episodes that ended saw last.
 
-        On a CPU the last is None unless the clock cut one off; a GPU is not made to wait for that answer.
+        On a CPU the last is None unless the clock cut an episode off. On a GPU, which is not made to wait for that
+        answer, transition and last sight are overwritten by the next decision.
         """
         began = time.perf_counter()
+        if self.recorded is not None:
+            seen, transition, final = self.recorded(action)
+            self.seconds += time.perf_counter() - began
+            return seen.clone(), transition, final
         transition = self.descent.step(action)
         self.seconds += time.perf_counter() - began
-        waits = self.descent.device.type == "cpu"
-        final = None if waits and not bool(transition.truncated.any()) else self.observe()
-        if not waits or bool(transition.done.any()):
+        final = self.observe() if bool(transition.truncated.any()) else None
+        if bool(transition.done.any()):
             self.descent.reset(mask=transition.done)
         return self.observe(), transition, final
 

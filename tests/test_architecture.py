@@ -49,6 +49,7 @@ ORDER: list[str | tuple[str, ...]] = [
     "missions",
     "builds",
     "descent",
+    "recorded",
     "replays",
     "catalogue",
     # the shells
