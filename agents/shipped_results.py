@@ -229,8 +229,8 @@ RESULTS = (
             Published(f"no memory, {GAUDET}", {"speed": "0.99 ± 0.62, 4.67"}),
             Published(f"DR/DV, {GAUDET}", {"speed": "19.5 ± 19.9, 63", "distance": "145 ± 228, -"}),
         ),
-        note=f"{GAUDET_TESTS} The goal was to have none above 1.5 m/s. Its seed is chosen on 10,000 descents, for what is "
-        "rare decides.",
+        note=f"{GAUDET_TESTS} The goal was to have none above 1.5 m/s. Its seed is chosen on 10,000 descents, for "
+        "what is rare decides.",
     ),
     Result(
         name="any_fault",
