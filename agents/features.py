@@ -85,6 +85,7 @@ class Features(nn.Module):
             moved = change(si[..., self.column[beam.range]])
             columns += [signed_log(moved, 0.5) / 3.0]
             columns += [signed_log(change(si[..., self.column["altitude"]] - measured), 0.5) / 3.0]
+        columns += [signed_log(change(si[..., self.column["altitude"]]), 0.5) / 3.0]
         columns += [change(si[..., self.column["velocity_up"]])]
         columns += [change(si[..., self.column[f"velocity_{axis}"]]) / 3.0 for axis in "xy"]
         return torch.stack(columns, dim=-1)
