@@ -128,17 +128,29 @@ def test_a_range_that_stands_still_while_the_lander_falls_stands_out_among_the_d
     for name, distance in (("good", 370.0), ("frozen", 400.0)):
         now = observation_of(one, **{**reading, "altimeter_range": distance, "altitude": 420.0})
         seen[name] = Features(table, differences=True)(torch.cat([before, now], dim=1))[0]
-    moved, disagreement = slice(-5, -4), slice(-4, -3)
+    moved, disagreement = slice(-6, -5), slice(-5, -4)
     assert seen["good"][disagreement].abs() < 1e-3
     assert seen["good"][moved] == pytest.approx(-float(signed_log(torch.tensor(30.0), 0.5)) / 3.0, abs=1e-3)
     assert seen["frozen"][moved] == 0.0
     assert seen["frozen"][disagreement] == pytest.approx(-float(signed_log(torch.tensor(30.0), 0.5)) / 3.0, abs=1e-3)
 
 
+def test_a_belief_that_jumps_stands_out_among_the_differences():
+    table = load_scenario("resilience", history=2).observation_table()
+    one = load_scenario("resilience").observation_table()
+    before = observation_of(one, altitude=2_000.0, velocity_up=-30.0)
+    seen = {}
+    for name, altitude in (("good", 1_970.0), ("jumped", 2_070.0)):
+        now = observation_of(one, altitude=altitude, velocity_up=-30.0)
+        seen[name] = Features(table, differences=True)(torch.cat([before, now], dim=1))[0, -4]
+    assert seen["good"] == pytest.approx(-float(signed_log(torch.tensor(30.0), 0.5)) / 3.0, abs=1e-3)
+    assert seen["jumped"] == pytest.approx(float(signed_log(torch.tensor(70.0), 0.5)) / 3.0, abs=1e-3)
+
+
 def test_with_differences_the_newest_reading_comes_first_and_older_ones_only_as_differences():
     alone, stacked = (load_scenario("resilience", history=count) for count in (1, 3))
     one, both = Features(alone.observation_table()), Features(stacked.observation_table(), differences=True)
-    assert both.size == one.size + 2 * 5
+    assert both.size == one.size + 2 * 6
     descents = [Descent(scenario, 4, seed=1) for scenario in (alone, stacked)]
     for _ in range(5):
         short, long = (descent.step(torch.zeros(4, descent.action_size)).observation for descent in descents)
