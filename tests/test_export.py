@@ -165,11 +165,13 @@ def test_a_scenario_with_other_scales_is_seen_in_the_units_of_the_file(exported)
 
 def test_the_evaluation_flies_the_file_and_the_landers_end_alike(exported, tmp_path):
     export.export_policy(SHIPPED["reference"], ("onnx",), tmp_path)
-    landing = [SHIPPED["reference"], tmp_path / export.ONNX]
-    crashing = [exported / "lstm", exported / "lstm" / export.ONNX]
-    for own, packed in (landing, crashing):
-        ends = [flying.fly_episodes(str(pilot), load_scenario("resilience"), 12, seed=5) for pilot in (own, packed)]
+    landing = SHIPPED["reference"], tmp_path / export.ONNX, load_scenario("resilience")
+    # One that knows nothing tumbles about, and magnifies the last digit: it is flown for half a minute.
+    tumbling = exported / "lstm", exported / "lstm" / export.ONNX, load_scenario("resilience", time_limit=30.0)
+    for own, packed, scenario in (landing, tumbling):
+        ends = [flying.fly_episodes(str(pilot), scenario, 12, seed=5) for pilot in (own, packed)]
         assert np.array_equal(ends[0].outcome, ends[1].outcome)
+        assert np.allclose(ends[0].record["propellant_used"], ends[1].record["propellant_used"], rtol=0.02, atol=0.01)
     assert command(evaluate, f"--pilots={tmp_path / export.ONNX}", "--episodes=3", f"--out={tmp_path}") == 0
     row = json.loads((tmp_path / "evaluation.json").read_text(encoding="utf-8"))["results"][0]
     assert (row["pilot"], row["landed"]) == (f"{tmp_path.name}/policy.onnx", 3)
