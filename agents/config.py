@@ -28,6 +28,12 @@ class Ppo(Strict):
     gae_lambda: float = Field(0.97, ge=0.0, le=1.0)
     clip: float = Field(0.2, gt=0.0)
     entropy: float = Field(0.0, ge=0.0)
+    desired_kl: float = Field(
+        0.0,
+        ge=0.0,
+        description="divergence of the policy in an update near which rsl_rl.ppo keeps it by changing the learning "
+        "rate; 0 lets the learning rate fall",
+    )
     critic_first: int = Field(
         0, ge=0, description="updates in which rsl_rl.ppo's value function learns alone; for a policy that begins well"
     )
@@ -83,6 +89,14 @@ class Stage(Strict):
     practice: dict[str, Any] = Field(description="changes to the practice of the stage before")
 
 
+class Imitation(Strict):
+    """The beginning of a training that learns to fly as another pilot does."""
+
+    pilot: str = Field(description="as --pilots names it; it has to fly with the scenario's control mode and period")
+    steps: int = Field(ge=1, description="decisions of all landers together, of the training's total_steps")
+    learning_rate: float = Field(2e-3, gt=0.0, description="falls linearly to 3 % of this")
+
+
 class Evaluation(Strict):
     """What the run ends with."""
 
@@ -112,6 +126,7 @@ class Experiment(Strict):
     network: Network = Network()
     stages: tuple[Stage, ...] = Field((), description="of the practice, in order; [[stages]] in the file")
     curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
+    imitation: Imitation | None = Field(None, description="before rewards count; none if the table is left out")
     evaluation: Evaluation = Evaluation()
 
     @property
@@ -135,6 +150,12 @@ class Experiment(Strict):
             raise ValueError("stages are for rsl_rl.ppo, and not together with a curriculum; leave one of them out")
         if any(later.after <= stage.after for stage, later in pairwise(self.stages)):
             raise ValueError("stages: each must begin after the one before")
+        if self.imitation is not None and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} imitates nobody; rsl_rl.ppo can, or leave [imitation] out")
+        if self.imitation is not None and self.imitation.steps >= self.total_steps:
+            raise ValueError("imitation.steps must be less than total_steps, of which it is the beginning")
+        if self.ppo.desired_kl and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"the learning rate of {self.algorithm} falls; rsl_rl.ppo knows ppo.desired_kl")
         if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
         if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":

@@ -17,6 +17,7 @@ from agents.checkpoint import load_checkpoint, random_state, save_checkpoint, se
 from agents.config import Experiment
 from agents.curriculum import Curriculum
 from agents.guards import NotFiniteError, finite_gradients, stop
+from agents.imitation import PIECE, Imitation
 from agents.policy import save_policy
 from agents.rsl_rl_dialect import Descents, build, extract_policy
 from agents.run_folder import RunFolderError
@@ -43,6 +44,10 @@ class Learner:
             self.descents.begin()  # anew, as the first stage has it
         self.algorithm = build(experiment, self.descents, self.ranks, self.rank)
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
+        self.imitation = None
+        if experiment.imitation is not None:
+            self.imitation = Imitation(self.algorithm, experiment, practice, self.device)
+            self.imitation.optimizer.register_step_pre_hook(self._require_finite_gradients)
         self.seen = self.descents.observe()
         self.tally = Tally(self.descents.descent)
         self.steps, self.steps_before, self.seconds = 0, 0, 0.0
@@ -54,6 +59,28 @@ class Learner:
     def steps_each_time(self) -> int:
         """Decisions of all landers of all processes between two updates."""
         return self.experiment.ppo.steps * self.experiment.num_envs * self.ranks
+
+    @property
+    def steps_imitating(self) -> int:
+        """Decisions before the first update: whole pieces."""
+        if self.experiment.imitation is None:
+            return 0
+        piece = PIECE * self.experiment.num_envs * self.ranks
+        return -(-self.experiment.imitation.steps // piece) * piece
+
+    def imitate(self, imitation: Imitation) -> dict[str, float]:
+        """Fly a piece, and learn what the pilot would have done. Returns the loss."""
+        for _ in range(PIECE):
+            action = imitation.act(self.seen, self.descents.descent.state.observation)
+            with torch.no_grad():
+                self.seen, transition, _ = self.descents.step(action)
+                imitation.after(transition)
+                self.tally.add(transition)
+        began = time.perf_counter()
+        loss = imitation.learn(self.steps)
+        self.steps += PIECE * self.experiment.num_envs * self.ranks
+        self.seconds_learning += time.perf_counter() - began
+        return {"imitation": loss}
 
     def rollout(self) -> None:
         """Fly, and store what happened."""
@@ -71,9 +98,10 @@ class Learner:
     def update(self) -> dict[str, float]:
         """Learn from what is stored. Returns the losses."""
         began = time.perf_counter()
-        left = max(1.0 - self.steps / self.experiment.total_steps, 0.03)
-        for group in self.algorithm.optimizer.param_groups:
-            group["lr"] = self.experiment.ppo.learning_rate * left
+        if not self.experiment.ppo.desired_kl:
+            left = max(1.0 - self.steps / self.experiment.total_steps, 0.03)
+            for group in self.algorithm.optimizer.param_groups:
+                group["lr"] = self.experiment.ppo.learning_rate * left
         self._require_finite_rollout()
         losses = self.algorithm.update()
         self.steps += self.steps_each_time
@@ -85,8 +113,13 @@ class Learner:
         saved = began = time.perf_counter()
         before = self.seconds
         while self.steps < self.experiment.total_steps:
-            self.rollout()
-            losses = self.update()
+            # Minutes without a checkpoint, for a pilot's memory cannot be kept: after a kill they begin anew.
+            imitates = self.imitation is not None and self.steps < self.steps_imitating
+            if self.imitation is not None and imitates:
+                losses = self.imitate(self.imitation)
+            else:
+                self.rollout()
+                losses = self.update()
             now = time.perf_counter()
             self.seconds = before + now - began
             diary.write(self.steps, self.told(losses, now - began))
@@ -96,7 +129,7 @@ class Learner:
                 self.stages.enter(self.steps)
             # The first process's clock decides for all: their checkpoints have to be of one moment.
             due = now - saved > self.experiment.checkpoint_every
-            if self.steps < self.experiment.total_steps and from_the_first(due):
+            if self.steps < self.experiment.total_steps and from_the_first(due) and not imitates:
                 saved = now
                 self.save()
         self.save()
@@ -153,6 +186,7 @@ class Learner:
         algorithm = self.algorithm
         try:
             algorithm.load(saved["networks"], None, strict=True)
+            algorithm.learning_rate = algorithm.optimizer.param_groups[0]["lr"]
             for model, memory in ((algorithm.actor, "actor"), (algorithm.critic, "critic")):
                 model.reset(hidden_state=moved(saved["memories"][memory], self.device))
             self.descents.descent.restore(saved["descents"])
@@ -196,7 +230,7 @@ class Learner:
 
     def _let_the_critic_learn_first(self, *_: Any) -> None:
         """Keep a policy that begins well from following a value function that knows nothing yet."""
-        if self.steps < self.experiment.ppo.critic_first * self.steps_each_time:
+        if self.steps - self.steps_imitating < self.experiment.ppo.critic_first * self.steps_each_time:
             for parameter in self.algorithm.actor.parameters():
                 parameter.grad = None
 

@@ -20,6 +20,7 @@ from agents.curriculum import eased
 from agents.evaluate import Campaign, check, evaluate
 from agents.features import Features
 from agents.guards import NotFiniteError
+from agents.imitation import check_pilot
 from agents.policy import PolicyFileError, load_policy, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
 from agents.stages import practices_of, widest
@@ -151,6 +152,8 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
     Features(practice.observation_table(), wanted.network.differences)  # refused now if there is nothing to compare
+    if wanted.imitation is not None:
+        check_pilot(wanted.imitation.pilot, practice)  # refused now if it flies otherwise
     if wanted.curriculum is not None:
         eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
     if wanted.network.start:

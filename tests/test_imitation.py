@@ -1,0 +1,150 @@
+"""A training that begins by flying as another pilot does, and goes on from there."""
+
+import pytest
+import torch
+
+pytest.importorskip("rsl_rl")
+pytest.importorskip("safetensors")
+
+from agents import train
+from agents.config import ConfigError, Experiment, load_experiment
+from agents.flying import fly_episodes
+from agents.imitation import PIECE
+from agents.learn_rsl_rl import Learner, learn
+from lunar_env import load_scenario
+
+LANDERS, STEPS = 64, 16
+RESILIENCE = load_scenario("resilience")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Two threads cost more than they bring for networks so small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def experiment(steps=4 * PIECE * LANDERS, updates=3, memory="none", **changes):
+    """A tiny run: four pieces of imitation, three updates."""
+    small = {
+        "scenario": "resilience",
+        "algorithm": "rsl_rl.ppo",
+        "num_envs": LANDERS,
+        "total_steps": steps + updates * LANDERS * STEPS,
+        "checkpoint_every": 1e-6,
+        "threads": 1,
+        "ppo": {"steps": STEPS, "batch_size": 256, "epochs": 2, "desired_kl": 0.01},
+        "network": {"hidden": (32, 32), "memory": memory, "memory_size": 16, "deviation": (0.03,)},
+        "imitation": {"pilot": "cautious", "steps": steps},
+    }
+    return Experiment.model_validate({**small, **changes})
+
+
+def pieces(wanted, folder, practice=RESILIENCE):
+    """The losses of a run's imitation, one after the other, and who learned."""
+    made = Learner(wanted, practice, RESILIENCE, folder)
+    losses = []
+    while made.steps < made.steps_imitating:
+        losses.append(made.imitate(made.imitation)["imitation"])
+    return losses, made
+
+
+@pytest.mark.parametrize("memory", ["none", "gru", "lstm"])
+def test_the_network_comes_to_do_what_the_pilot_does(memory, tmp_path):
+    losses, _ = pieces(experiment(40 * PIECE * LANDERS, memory=memory), tmp_path)
+    assert len(losses) == 40
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
+
+
+def test_who_imitates_a_pilot_that_lands_comes_to_land(tmp_path):
+    near = load_scenario("resilience", **{"start.progress": (0.8, 1.0)})  # the last some hundred metres
+    imitation = {"pilot": "cautious", "steps": 250_000, "learning_rate": 3e-3}
+    _, made = pieces(experiment(250_000, imitation=imitation), tmp_path, near)
+    made.save()
+    assert (fly_episodes(str(tmp_path), near, 100, seed=1_000_000).outcome == 1).mean() >= 0.95
+
+
+def test_a_training_goes_on_from_what_was_imitated(tmp_path):
+    wanted = experiment()
+    told = learn(wanted, RESILIENCE, RESILIENCE, tmp_path, resume=False)
+    assert told["steps"] == wanted.total_steps
+
+
+@pytest.mark.parametrize("memory", ["none", "gru"])
+def test_stopped_after_the_imitation_and_resumed_the_weights_are_the_same_bit_for_bit(memory, tmp_path):
+    wanted = experiment(memory=memory)
+    weights = []
+    for name, stops in (("whole", False), ("stopped", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+
+        def stop(steps, told, first=wanted.imitation.steps + LANDERS * STEPS, stops=stops):
+            if stops and steps >= first + LANDERS * STEPS:
+                raise KeyboardInterrupt
+
+        if stops:
+            with pytest.raises(KeyboardInterrupt):
+                learn(wanted, RESILIENCE, RESILIENCE, folder, resume=False, listener=stop)
+        learn(wanted, RESILIENCE, RESILIENCE, folder, resume=stops)
+        weights.append((folder / "policy.safetensors").read_bytes())
+    assert weights[0] == weights[1]
+
+
+def test_no_checkpoint_is_written_while_it_imitates(tmp_path):
+    def stop(steps, told):
+        if "loss/imitation" not in told:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(experiment(), RESILIENCE, RESILIENCE, tmp_path, resume=False, listener=stop)
+    assert not list(tmp_path.glob("checkpoint*"))
+
+
+def test_the_value_function_alone_learns_first_when_the_imitation_is_over(tmp_path):
+    ppo = {"steps": STEPS, "batch_size": 256, "critic_first": 2}
+    _, made = pieces(experiment(ppo=ppo), tmp_path)
+    before = [parameter.clone() for parameter in made.algorithm.actor.parameters()]
+    for same in (True, True, False):
+        made.rollout()
+        made.update()
+        now = made.algorithm.actor.parameters()
+        assert all(torch.equal(old, new) for old, new in zip(before, now, strict=True)) == same
+
+
+@pytest.mark.parametrize(("desired", "rises"), [(1e-6, False), (10.0, True)])
+def test_the_learning_rate_follows_the_divergence_that_is_wanted(desired, rises, tmp_path):
+    ppo = {"steps": STEPS, "batch_size": 256, "learning_rate": 1e-4, "desired_kl": desired}
+    made = Learner(experiment(ppo=ppo, imitation=None), RESILIENCE, RESILIENCE, tmp_path)
+    for _ in range(3):
+        made.rollout()
+        made.update()
+    assert (made.algorithm.optimizer.param_groups[0]["lr"] > 1e-4) == rises
+
+
+def test_a_pilot_that_commands_something_else_is_refused_before_anything_is_trained(tmp_path):
+    wanted = experiment(imitation={"pilot": "robust", "steps": 100})
+    with pytest.raises(ConfigError, match=r"imitation\.pilot 'robust' flies with control .* choose another pilot"):
+        train.scenarios_of(wanted)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"imitation": {"pilot": "cautious", "steps": 10**9}}, r"imitation\.steps must be less than total_steps"),
+        ({"algorithm": "sb3.ppo", "ppo": {}}, r"sb3\.ppo imitates nobody; rsl_rl\.ppo can"),
+        ({"algorithm": "sb3.ppo", "imitation": None}, r"learning rate of sb3\.ppo falls; rsl_rl\.ppo knows"),
+    ],
+)
+def test_an_imitation_that_cannot_be_is_refused(changes, told):
+    with pytest.raises(ValueError, match=told):
+        experiment(**changes)
+
+
+def test_a_file_may_name_the_pilot(tmp_path):
+    path = tmp_path / "one.toml"
+    path.write_text(
+        'scenario = "resilience"\nalgorithm = "rsl_rl.ppo"\n[imitation]\npilot = "cautious"\nsteps = 1000\n'
+    )
+    assert load_experiment(path).imitation.pilot == "cautious"
