@@ -63,7 +63,7 @@ class Imitation:
         loss = self.loss / PIECE
         self.optimizer.zero_grad()
         loss.backward()
-        if self.algorithm.is_multi_gpu:  # or several processes without one
+        if self.algorithm.is_multi_gpu:  # rsl-rl's word for several processes
             self.algorithm.reduce_parameters()
         torch.nn.utils.clip_grad_norm_(self.actor.parameters(), LONGEST_STEP)
         self.optimizer.step()
@@ -73,7 +73,7 @@ class Imitation:
 
 
 def check_pilot(name: str, scenario: Scenario) -> None:
-    """Raise ConfigError unless a pilot commands what the policy is to command, as often."""
+    """Raise ConfigError unless a pilot commands what the policy is to command, as often; or as ``make_pilot``."""
     shown = as_shown_to(name, scenario)
     for what in ("control", "decision_period"):
         wanted, own = getattr(shown, what), getattr(scenario, what)
@@ -82,3 +82,4 @@ def check_pilot(name: str, scenario: Scenario) -> None:
                 f"imitation.pilot {name!r} flies with {what} {wanted!r}, the policy with {own!r}; "
                 "choose another pilot, or change the scenario under [changes]"
             )
+    make_pilot(name, scenario, 1)

@@ -114,9 +114,9 @@ class Learner:
         before = self.seconds
         while self.steps < self.experiment.total_steps:
             # Minutes without a checkpoint, for a pilot's memory cannot be kept: after a kill they begin anew.
-            imitates = self.imitation is not None and self.steps < self.steps_imitating
-            if self.imitation is not None and imitates:
-                losses = self.imitate(self.imitation)
+            imitation = self.imitation if self.steps < self.steps_imitating else None
+            if imitation is not None:
+                losses = self.imitate(imitation)
             else:
                 self.rollout()
                 losses = self.update()
@@ -129,7 +129,7 @@ class Learner:
                 self.stages.enter(self.steps)
             # The first process's clock decides for all: their checkpoints have to be of one moment.
             due = now - saved > self.experiment.checkpoint_every
-            if self.steps < self.experiment.total_steps and from_the_first(due) and not imitates:
+            if self.steps < self.experiment.total_steps and from_the_first(due) and imitation is None:
                 saved = now
                 self.save()
         self.save()

@@ -17,13 +17,7 @@ LANDERS, STEPS = 64, 16
 RESILIENCE = load_scenario("resilience")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads cost more than they bring for networks so small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def experiment(steps=4 * PIECE * LANDERS, updates=3, memory="none", **changes):
@@ -127,6 +121,12 @@ def test_a_pilot_that_commands_something_else_is_refused_before_anything_is_trai
     wanted = experiment(imitation={"pilot": "robust", "steps": 100})
     with pytest.raises(ConfigError, match=r"imitation\.pilot 'robust' flies with control .* choose another pilot"):
         train.scenarios_of(wanted)
+
+
+def test_a_pilot_that_needs_an_inertial_state_is_refused_before_anything_is_trained_on_beams():
+    blind = {"observation": "beams", "history": 4}
+    with pytest.raises(ValueError, match="cautious"):
+        train.scenarios_of(experiment(changes=blind))
 
 
 @pytest.mark.parametrize(

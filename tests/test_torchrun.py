@@ -108,6 +108,17 @@ def test_processes_that_learn_together_end_with_the_same_policy(finished):
                            weights(before)["actor_state_dict.mlp.0.weight"])  # fmt: skip
 
 
+def test_processes_that_imitate_a_pilot_together_end_with_the_same_policy(tmp_path):
+    lines = CONFIG.replace('"planar"', '"resilience"').split("[changes]")[0]
+    lines = lines.replace("epochs = 1", "epochs = 1, desired_kl = 0.01")
+    imitation = f'[imitation]\npilot = "cautious"\nsteps = {2 * 2 * LANDERS * STEPS}\n'
+    (tmp_path / "tiny.toml").write_text(lines + imitation, encoding="utf-8")
+    done = torchrun("-m", "agents.train", tmp_path / "tiny.toml", f"--out={tmp_path / 'run'}")
+    assert done.returncode == 0, done.stderr
+    first, second = (checkpoint(tmp_path / "run", name) for name in ("checkpoint.pt", "checkpoint.rank1.pt"))
+    assert_same(weights(first), weights(second))
+
+
 def test_each_process_flies_other_landers_and_explores_in_its_own_way(finished):
     folder, _ = finished
     _, practice = scenarios_of(load_experiment(folder.parent / "tiny.toml"))
