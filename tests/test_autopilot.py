@@ -40,13 +40,7 @@ ONE_BEAM = RangeFinder()  # straight down
 STANDARD_GRAVITY = 9.80665  # [m/s^2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a few landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def table_of(*finders):

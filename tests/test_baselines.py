@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("safetensors")
 pytest.importorskip("scipy")
@@ -87,13 +86,7 @@ BREAKS = {
 EACH = pytest.mark.parametrize("name", BREAKS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For small batches on busy cores, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def fly(case: Case, episodes: int, fault: dict[str, Any], pilot: str = "") -> Flights:

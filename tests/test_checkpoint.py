@@ -33,13 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPERIMENT = {"seed": 3, "network": {"hidden": (64, 64)}}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads cost more than they bring for networks so small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # Files

@@ -13,13 +13,7 @@ SEED, LANDERS = 1_000_000, 16
 PERIOD = 0.5  # [s] between the decisions of ``robust``, which carries the watch
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a few landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def flight(scenario, decisions, **changes):

@@ -41,13 +41,7 @@ DOPPLER_LIDAR = replace(NAVIGATION_DOPPLER_LIDAR, speed_noise=0.1)  # of which t
 CLOSE = {"start.altitude": 3_000.0, "start.distance": 0.0, "start.speed": 0.0, "start.descent_rate": 40.0}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a few landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def smooth(*finders, **changes):

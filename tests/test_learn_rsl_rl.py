@@ -42,13 +42,7 @@ TOY = load_scenario("vertical", observation="truth", decision_period=1.0)
 TOY_PRACTICE = load_scenario(TOY, **{"start.progress": (0.0, 1.0)})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Two threads cost more than they bring for networks so small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def experiment(memory="none", critic="same", **changes):

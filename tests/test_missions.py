@@ -50,13 +50,7 @@ STANDARD_GRAVITY = 9.80665  # [m/s^2]
 FOOT = 0.3048  # [m]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a dozen landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # --- truth -----------------------------------------------------------------------------------------

@@ -30,13 +30,7 @@ EPISODES, SEED = 1_000, 1_000_000  # the evaluation's own; training seeds lie be
 REPLAY = load_scenario("resilience_replay")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For small networks on busy cores, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -18,13 +18,7 @@ from lunar_env import Descent, Outcome, load_scenario
 SEED = 1_000_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a few landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def landing(height, descent_rate, lateral_speed, mass, pad_at=None):

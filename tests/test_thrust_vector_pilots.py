@@ -13,13 +13,7 @@ EACH = pytest.mark.parametrize("name", PILOTS)
 ROUNDING = 1e-6  # of a vector's length
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """For a few landers, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def flight(name, scenario, seconds, landers=LANDERS):
