@@ -21,6 +21,28 @@ def stopping_rate(
     return (torch.sqrt(delay**2 + 2.0 * deceleration * height.clamp(min=0.0)) - delay).clamp(min=least)
 
 
+def guarded_rate(
+    height: torch.Tensor,
+    deceleration: torch.Tensor,
+    guarded: float,
+    least_deceleration: torch.Tensor,
+    reaction: float,
+    least: float,
+) -> torch.Tensor:
+    """The rate of descent (N,) [m/s] that a part of the thrust can still stop in the last metres, all of it above.
+
+    Args:
+        height: (N,) [m]; below zero counts as zero.
+        deceleration: (N,) [m/s^2] of all the thrust, positive.
+        guarded: [m] of height in which a part has to suffice.
+        least_deceleration: (N,) [m/s^2] of that part, positive.
+        reaction: [s] before it decelerates.
+        least: [m/s] that is always allowed.
+    """
+    slow = stopping_rate(height.clamp(max=guarded), least_deceleration, reaction, least)
+    return torch.sqrt(slow**2 + stopping_rate(height - guarded, deceleration, reaction) ** 2)
+
+
 def blind_rate(
     spare: torch.Tensor, deceleration: torch.Tensor, lock: float, reaction: float, least: float, share: float
 ) -> torch.Tensor:

@@ -21,6 +21,7 @@ from agents.pilots.robust import Robust
 from agents.pilots.socp_mpc import SocpMpc
 from agents.pilots.suicide_burn import SuicideBurn
 from agents.pilots.user import is_user_pilot, load_user_pilot
+from agents.pilots.wary import Wary
 from agents.pilots.zem_zev import ZemZev
 from agents.policy import load_policy, read_card
 from lunar_env import Scenario, load_scenario
@@ -31,6 +32,7 @@ CLASSICAL: dict[str, type[Pilot]] = {
         AsFlown,
         Cautious,
         Robust,
+        Wary,
         GravityTurn,
         Apollo,
         ZemZev,

@@ -19,7 +19,7 @@ from math import radians
 import torch
 
 from agents.guidance.braking import braking, settling
-from agents.guidance.stopping import blind_rate, stopping_rate
+from agents.guidance.stopping import blind_rate, guarded_rate
 from agents.pilots.engine_watch import EngineWatch
 from agents.pilots.thrust_vector import GATE_HEIGHT, Situation, ThrustVectorPilot
 from lunar_env import Scenario
@@ -83,8 +83,7 @@ class Robust(ThrustVectorPilot):
         guarded = BRAKING_SHARE * (THRUST_LEFT * strongest - self.vehicle.gravity).clamp(min=0.05)
 
         height = now.height - 2.0 * now.deviation - FINAL_HEIGHT
-        slow = stopping_rate(height.clamp(max=GUARDED), guarded, REACTION, CONTACT_RATE)
-        sighted = torch.sqrt(slow**2 + stopping_rate(height - GUARDED, braking, REACTION) ** 2)
+        sighted = guarded_rate(height, braking, GUARDED, guarded, REACTION, CONTACT_RATE)
 
         spare = now.height - self.worst_error - LATEST_LOCK
         blind = blind_rate(spare, braking, LATEST_LOCK - FINAL_HEIGHT, REACTION, CONTACT_RATE, BRAKING_SHARE)
