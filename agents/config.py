@@ -34,6 +34,11 @@ class Ppo(Strict):
         description="divergence of the policy in an update near which rsl_rl.ppo keeps it by changing the learning "
         "rate; 0 lets the learning rate fall",
     )
+    last_deviation: tuple[float, ...] = Field(
+        (),
+        description="standard deviation in which rsl_rl.ppo ends, per action or for all: it falls geometrically to it "
+        "from network.deviation; empty to let it be learned",
+    )
     critic_first: int = Field(
         0, ge=0, description="updates in which rsl_rl.ppo's value function learns alone; for a policy that begins well"
     )
@@ -156,6 +161,8 @@ class Experiment(Strict):
             raise ValueError("imitation.steps must be less than total_steps, of which it is the beginning")
         if self.ppo.desired_kl and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"the learning rate of {self.algorithm} falls; rsl_rl.ppo knows ppo.desired_kl")
+        if self.ppo.last_deviation and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} learns how far to explore; rsl_rl.ppo knows ppo.last_deviation")
         if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
         if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":

@@ -17,9 +17,9 @@ from agents.checkpoint import load_checkpoint, random_state, save_checkpoint, se
 from agents.config import Experiment
 from agents.curriculum import Curriculum
 from agents.guards import NotFiniteError, finite_gradients, stop
-from agents.imitation import PIECE, Imitation
+from agents.imitation import Imitation
 from agents.policy import save_policy
-from agents.rsl_rl_dialect import Descents, build, extract_policy
+from agents.rsl_rl_dialect import Descents, build, extract_policy, quieten
 from agents.run_folder import RunFolderError
 from agents.stages import Stages
 from agents.telling import Diary, Listener, Tally
@@ -43,6 +43,8 @@ class Learner:
         if self.stages is not None:
             self.descents.begin()  # anew, as the first stage has it
         self.algorithm = build(experiment, self.descents, self.ranks, self.rank)
+        if experiment.ppo.last_deviation:
+            quieten(self.algorithm.actor, experiment, 0.0)
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
         self.imitation = None
         if experiment.imitation is not None:
@@ -62,36 +64,35 @@ class Learner:
 
     @property
     def steps_imitating(self) -> int:
-        """Decisions before the first update: whole pieces."""
+        """Decisions before rewards count: whole rollouts."""
         if self.experiment.imitation is None:
             return 0
-        piece = PIECE * self.experiment.num_envs * self.ranks
-        return -(-self.experiment.imitation.steps // piece) * piece
+        return -(-self.experiment.imitation.steps // self.steps_each_time) * self.steps_each_time
 
     def imitate(self, imitation: Imitation) -> dict[str, float]:
-        """Fly a piece, and learn what the pilot would have done. Returns the loss."""
-        for _ in range(PIECE):
-            action = imitation.act(self.seen, self.descents.descent.state.observation)
-            with torch.no_grad():
-                self.seen, transition, _ = self.descents.step(action)
-                imitation.after(transition)
-                self.tally.add(transition)
+        """Fly, and learn what the pilot would have done. Returns the losses."""
+        self.rollout(imitation)
         began = time.perf_counter()
-        loss = imitation.learn(self.steps)
-        self.steps += PIECE * self.experiment.num_envs * self.ranks
+        self._require_finite_rollout()
+        losses = imitation.learn(self.steps)
+        self.steps += self.steps_each_time
         self.seconds_learning += time.perf_counter() - began
-        return {"imitation": loss}
+        return losses
 
-    def rollout(self) -> None:
-        """Fly, and store what happened."""
+    def rollout(self, imitation: Imitation | None = None) -> None:
+        """Fly, and store what happened; ask the pilot about all of it if there is one to imitate."""
         with torch.no_grad():  # not inference_mode: the physics updates its tables in place
             for _ in range(self.experiment.ppo.steps):
+                if imitation is not None:
+                    imitation.ask(self.descents.descent.state.observation)
                 action = self.algorithm.act(self.seen)
                 self.seen, transition, final = self.descents.step(action)
                 extras = {"time_outs": transition.truncated, "final_obs": final}
                 self.algorithm.process_env_step(self.seen, transition.reward, transition.done, extras)
                 self.tally.add(transition)
-                if self.curriculum is not None:
+                if imitation is not None:
+                    imitation.pilot.reset(transition.done)
+                elif self.curriculum is not None:
                     self.curriculum.add(transition)
             self.algorithm.compute_returns(self.seen)
 
@@ -105,6 +106,9 @@ class Learner:
         self._require_finite_rollout()
         losses = self.algorithm.update()
         self.steps += self.steps_each_time
+        if self.experiment.ppo.last_deviation:
+            done = (self.steps - self.steps_imitating) / (self.experiment.total_steps - self.steps_imitating)
+            quieten(self.algorithm.actor, self.experiment, min(done, 1.0))
         self.seconds_learning += time.perf_counter() - began
         return losses
 

@@ -182,6 +182,16 @@ def begin(actor: Any, critic: Any, experiment: Experiment) -> None:
 
 
 @torch.no_grad()
+def quieten(actor: Any, experiment: Experiment, done: float) -> None:
+    """Let the exploration fall from ``network.deviation`` to ``ppo.last_deviation``; ``done`` goes from 0 to 1."""
+    log_deviation = actor.distribution.log_std_param
+    first = per_action("network.deviation", experiment.network.deviation, len(log_deviation))
+    last = per_action("ppo.last_deviation", experiment.ppo.last_deviation, len(log_deviation))
+    log_deviation.requires_grad_(False)
+    log_deviation.copy_(torch.lerp(first.log(), last.log(), done))
+
+
+@torch.no_grad()
 def take_over(actor: Any, network: PolicyNetwork) -> None:
     """Begin with the weights of a policy of the same layers; how far it explores stays as it is."""
     sources = [layer for layer in network.layers if isinstance(layer, nn.Linear)]

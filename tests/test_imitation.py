@@ -9,24 +9,25 @@ pytest.importorskip("safetensors")
 from agents import train
 from agents.config import ConfigError, Experiment, load_experiment
 from agents.flying import fly_episodes
-from agents.imitation import PIECE
+from agents.imitation import check_pilot
 from agents.learn_rsl_rl import Learner, learn
 from lunar_env import load_scenario
 
-LANDERS, STEPS = 64, 16
+LANDERS, STEPS = 64, 32
+ROLLOUT = LANDERS * STEPS
 RESILIENCE = load_scenario("resilience")
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def experiment(steps=4 * PIECE * LANDERS, updates=3, memory="none", **changes):
-    """A tiny run: four pieces of imitation, three updates."""
+def experiment(steps=4 * ROLLOUT, updates=3, memory="none", **changes):
+    """A tiny run: four rollouts of imitation, three updates."""
     small = {
         "scenario": "resilience",
         "algorithm": "rsl_rl.ppo",
         "num_envs": LANDERS,
-        "total_steps": steps + updates * LANDERS * STEPS,
+        "total_steps": steps + updates * ROLLOUT,
         "checkpoint_every": 1e-6,
         "threads": 1,
         "ppo": {"steps": STEPS, "batch_size": 256, "epochs": 2, "desired_kl": 0.01},
@@ -36,7 +37,7 @@ def experiment(steps=4 * PIECE * LANDERS, updates=3, memory="none", **changes):
     return Experiment.model_validate({**small, **changes})
 
 
-def pieces(wanted, folder, practice=RESILIENCE):
+def imitated(wanted, folder, practice=RESILIENCE):
     """The losses of a run's imitation, one after the other, and who learned."""
     made = Learner(wanted, practice, RESILIENCE, folder)
     losses = []
@@ -47,7 +48,8 @@ def pieces(wanted, folder, practice=RESILIENCE):
 
 @pytest.mark.parametrize("memory", ["none", "gru", "lstm"])
 def test_the_network_comes_to_do_what_the_pilot_does(memory, tmp_path):
-    losses, _ = pieces(experiment(40 * PIECE * LANDERS, memory=memory), tmp_path)
+    everywhere = load_scenario("resilience", **{"start.progress": (0.0, 1.0)})  # else all begin with what is easy
+    losses, _ = imitated(experiment(40 * ROLLOUT, memory=memory), tmp_path, everywhere)
     assert len(losses) == 40
     assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
 
@@ -55,7 +57,7 @@ def test_the_network_comes_to_do_what_the_pilot_does(memory, tmp_path):
 def test_who_imitates_a_pilot_that_lands_comes_to_land(tmp_path):
     near = load_scenario("resilience", **{"start.progress": (0.8, 1.0)})  # the last some hundred metres
     imitation = {"pilot": "cautious", "steps": 250_000, "learning_rate": 3e-3}
-    _, made = pieces(experiment(250_000, imitation=imitation), tmp_path, near)
+    _, made = imitated(experiment(250_000, imitation=imitation), tmp_path, near)
     made.save()
     assert (fly_episodes(str(tmp_path), near, 100, seed=1_000_000).outcome == 1).mean() >= 0.95
 
@@ -74,8 +76,8 @@ def test_stopped_after_the_imitation_and_resumed_the_weights_are_the_same_bit_fo
         folder = tmp_path / name
         folder.mkdir()
 
-        def stop(steps, told, first=wanted.imitation.steps + LANDERS * STEPS, stops=stops):
-            if stops and steps >= first + LANDERS * STEPS:
+        def stop(steps, told, first=wanted.imitation.steps + ROLLOUT, stops=stops):
+            if stops and steps >= first + ROLLOUT:
                 raise KeyboardInterrupt
 
         if stops:
@@ -98,13 +100,49 @@ def test_no_checkpoint_is_written_while_it_imitates(tmp_path):
 
 def test_the_value_function_alone_learns_first_when_the_imitation_is_over(tmp_path):
     ppo = {"steps": STEPS, "batch_size": 256, "critic_first": 2}
-    _, made = pieces(experiment(ppo=ppo), tmp_path)
+    _, made = imitated(experiment(ppo=ppo), tmp_path)
     before = [parameter.clone() for parameter in made.algorithm.actor.parameters()]
     for same in (True, True, False):
         made.rollout()
         made.update()
         now = made.algorithm.actor.parameters()
         assert all(torch.equal(old, new) for old, new in zip(before, now, strict=True)) == same
+
+
+def test_the_value_function_learns_while_the_policy_imitates(tmp_path):
+    everywhere = load_scenario("resilience", **{"start.progress": (0.0, 1.0)})
+    made = Learner(experiment(40 * ROLLOUT), everywhere, RESILIENCE, tmp_path)
+    explained = []  # of the variance of the returns
+    for _ in range(40):
+        misjudged = made.imitate(made.imitation)["value"]
+        explained.append(1.0 - misjudged / float(made.algorithm.storage.returns.var()))
+    assert sum(explained[-10:]) / 10 > 0.5
+
+
+def test_the_exploration_falls_to_its_last_deviation(tmp_path):
+    ppo = {"steps": STEPS, "batch_size": 256, "last_deviation": (0.003, 0.01, 0.02)}
+    wanted = experiment(ppo=ppo)
+    _, made = imitated(wanted, tmp_path)
+    deviations = [made.algorithm.actor.distribution.log_std_param.exp()]
+    while made.steps < wanted.total_steps:
+        made.rollout()
+        made.update()
+        deviations.append(made.algorithm.actor.distribution.log_std_param.exp())
+    deviations = torch.stack(deviations)
+    torch.testing.assert_close(deviations[0], torch.full((3,), 0.03))
+    torch.testing.assert_close(deviations[-1], torch.tensor([0.003, 0.01, 0.02]))
+    torch.testing.assert_close(deviations[1] / deviations[0], deviations[3] / deviations[2])  # geometrically
+
+
+def test_deviations_of_another_number_of_actions_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"ppo\.last_deviation needs 1 or 3 numbers, got 2"):
+        Learner(experiment(ppo={"last_deviation": (0.1, 0.1)}), RESILIENCE, RESILIENCE, tmp_path)
+
+
+def test_a_pilot_that_flies_another_loop_is_refused():
+    with pytest.raises(ConfigError, match=r"'wary' flies with guidance.vertical_time 1.0, the policy with 1.5"):
+        check_pilot("wary", RESILIENCE)
+    check_pilot("wary", load_scenario(RESILIENCE, **{"guidance.vertical_time": 1.0, "history": 4}))
 
 
 @pytest.mark.parametrize(("desired", "rises"), [(1e-6, False), (10.0, True)])
@@ -135,6 +173,10 @@ def test_a_pilot_that_needs_an_inertial_state_is_refused_before_anything_is_trai
         ({"imitation": {"pilot": "cautious", "steps": 10**9}}, r"imitation\.steps must be less than total_steps"),
         ({"algorithm": "sb3.ppo", "ppo": {}}, r"sb3\.ppo imitates nobody; rsl_rl\.ppo can"),
         ({"algorithm": "sb3.ppo", "imitation": None}, r"learning rate of sb3\.ppo falls; rsl_rl\.ppo knows"),
+        (
+            {"algorithm": "sb3.ppo", "imitation": None, "ppo": {"last_deviation": (0.1,)}},
+            r"sb3\.ppo learns how far to explore; rsl_rl\.ppo knows ppo\.last_deviation",
+        ),
     ],
 )
 def test_an_imitation_that_cannot_be_is_refused(changes, told):
