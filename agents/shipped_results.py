@@ -236,7 +236,7 @@ RESULTS = (
         name="any_fault",
         scenario="any_fault",
         policy="runs/any_fault",
-        pilots=("robust", "cautious", "reference"),
+        pilots=("robust", "wary", "cautious", "reference"),
         episodes=5_000,
         among=SURVIVABLE,
         floors=(Floor(0.97, among=SURVIVABLE, lower_bound=True, above="robust"),),
