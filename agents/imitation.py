@@ -25,7 +25,7 @@ class Imitation:
     """Teaches rsl-rl's actor what a pilot does, and its critic what comes of that.
 
     Args:
-        algorithm: whose networks learn; it flies with the noise that it would explore with.
+        algorithm: whose networks learn; the actor flies, without noise.
         experiment: of which ``imitation`` is set.
         practice: the scenario that the landers fly.
         device: of the landers.

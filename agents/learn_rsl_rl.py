@@ -83,9 +83,10 @@ class Learner:
         """Fly, and store what happened; ask the pilot about all of it if there is one to imitate."""
         with torch.no_grad():  # not inference_mode: the physics updates its tables in place
             for _ in range(self.experiment.ppo.steps):
+                action = self.algorithm.act(self.seen)
                 if imitation is not None:
                     imitation.ask(self.descents.descent.state.observation)
-                action = self.algorithm.act(self.seen)
+                    action = self.algorithm.actor.output_mean  # noise would show it other descents than it will fly
                 self.seen, transition, final = self.descents.step(action)
                 extras = {"time_outs": transition.truncated, "final_obs": final}
                 self.algorithm.process_env_step(self.seen, transition.reward, transition.done, extras)
