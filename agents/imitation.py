@@ -5,7 +5,7 @@ learning", DAgger): fly with what is being trained, ask the expert about all tha
 As programmed: a rollout is learned from ``ppo.epochs`` times and forgotten, for a simulator has always more of it.
 
 The policy learns nothing from rewards here, the value function does: it learns what the policy's flights are worth, so
-that what comes after is not led astray. That may become better than the pilot, and begins about where it lands.
+that what comes after is not led astray. What a pilot does rarely is learned last, and worst.
 """
 
 from functools import reduce
@@ -38,8 +38,8 @@ class Imitation:
         self.steps, self.learning_rate = wanted.steps, wanted.learning_rate
         self.pilot: Any = make_pilot(wanted.pilot, practice, experiment.num_envs, device)
         self.pilot.reset(torch.ones(experiment.num_envs, dtype=torch.bool, device=device))
-        self.parameters = [*algorithm.actor.parameters(), *algorithm.critic.parameters()]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=wanted.learning_rate)
+        learning = [*algorithm.actor.parameters(), *algorithm.critic.parameters()]
+        self.optimizer = torch.optim.Adam(learning, lr=wanted.learning_rate)
         self.answers: list[torch.Tensor] = []  # each (N, action size): what the pilot would have done in this rollout
 
     def ask(self, observation: torch.Tensor) -> None:

@@ -65,6 +65,19 @@ def test_the_effect_of_an_engine_is_found_whoever_flies(flies, loss):
     torch.testing.assert_close(effect, torch.full_like(effect, 1.0 - loss), rtol=0.0, atol=0.01)  # seen: 0.002
 
 
+@pytest.mark.parametrize("loss", [0.0, 0.35])
+def test_while_it_brakes_sideways_an_engine_is_never_taken_for_weaker_than_it_is(loss):
+    weak = with_fault("engine_loss", loss=loss, below=1e7) if loss else {}
+    changes = {"engine.thrust_scale": 1.0, **weak}
+    scenario = as_shown_to("wary", load_scenario("resilience_as_planned", **changes))
+    descent, pilot = Descent(scenario, 32, seed=SEED, autoreset="disabled"), make_pilot("wary", scenario, 32)
+    observation = descent.reset(seed=SEED)
+    for _ in range(80):  # all of them brake for so long
+        observation = descent.step(pilot.act(observation)).observation
+        # Seen: 0.996 of a sound one; 0.65 to 1 of the other, for thrust that goes sideways says little.
+        assert pilot.loop.effect.min() >= 1.0 - loss - 0.01
+
+
 def test_the_effect_never_exceeds_the_nominal_one():
     assert effects("wary", {"engine.thrust_scale": 1.05}).max() <= 1.0
 
