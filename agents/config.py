@@ -95,7 +95,7 @@ class Stage(Strict):
 
 
 class Imitation(Strict):
-    """The beginning of a training that learns to fly as another pilot does."""
+    """The beginning of a training, or all of it, that learns to fly as another pilot does."""
 
     pilot: str = Field(description="as --pilots names it; it has to fly with the scenario's control mode and period")
     steps: int = Field(ge=1, description="decisions of all landers together, of the training's total_steps")
@@ -157,8 +157,8 @@ class Experiment(Strict):
             raise ValueError("stages: each must begin after the one before")
         if self.imitation is not None and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"{self.algorithm} imitates nobody; rsl_rl.ppo can, or leave [imitation] out")
-        if self.imitation is not None and self.imitation.steps >= self.total_steps:
-            raise ValueError("imitation.steps must be less than total_steps, of which it is the beginning")
+        if self.imitation is not None and self.imitation.steps > self.total_steps:
+            raise ValueError("imitation.steps must be at most total_steps, of which it is the beginning")
         if self.ppo.desired_kl and self.algorithm != "rsl_rl.ppo":
             raise ValueError(f"the learning rate of {self.algorithm} falls; rsl_rl.ppo knows ppo.desired_kl")
         if self.ppo.last_deviation and self.algorithm != "rsl_rl.ppo":

@@ -3,15 +3,16 @@
 Heights and speeds span four decades, and a soft touchdown happens in the last one. So each is given twice, in
 proportion and in the signed logarithm. The one combined quantity is the measured height, the slant range turned
 vertical and brought forward by its age; everything else is left to the network and its memory of past readings.
-Where beams are all there is, beam_features.py says what they tell together.
+Where beams are all there is, beam_features.py says what they tell together; changes.py says what two readings do.
 """
 
 import torch
 from torch import nn
 
 from agents.beam_features import BeamGeometry, signed_log
-from lunar_env import Descent
-from lunar_env.observation import ObservationTable, pointing_down
+from agents.changes import Changes
+from lunar_env import Descent, Scenario
+from lunar_env.observation import pointing_down
 
 
 def truth_features(descent: Descent) -> torch.Tensor:
@@ -33,26 +34,19 @@ class Features(nn.Module):
     """Observations (N, history x channels) to features (N, size). Nothing in here is learned.
 
     Args:
-        table: what the observations hold.
-        differences: whether only the newest reading is shown, and how each differs from the one before. A range that
-            stands still while the lander falls, or that jumps, is then plain to see; of two whole readings, whose
-            scales are kilometres, it is the small difference.
+        scenario: whose observations they are.
+        differences: whether only the newest reading is shown, and what changed from each one before to the next.
     """
 
-    def __init__(self, table: ObservationTable, differences: bool = False) -> None:
+    def __init__(self, scenario: Scenario, differences: bool = False) -> None:
         super().__init__()
-        if differences and (table.history < 2 or "altitude" not in {channel.name for channel in table.channels}):
-            raise ValueError(
-                "network.differences compares readings of altimeter and inertial unit, one after the other; "
-                "give the scenario a history of at least 2 and observation='instruments', or leave it out"
-            )
-        self.differences = differences
-        self.table = table
+        self.table = table = scenario.observation_table()
+        self.column = {channel.name: i for i, channel in enumerate(table.channels)}
+        self.changes = Changes(scenario, self.column) if differences else None
         scale = torch.tensor([channel.scale for channel in table.channels])
         self.register_buffer("scale", scale, persistent=False)
         self.scale: torch.Tensor
         self.beams = table.beams()
-        self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
         self.geometry = None if "altitude" in self.column else BeamGeometry(table)
         self.size = self.forward(torch.zeros(1, table.size)).shape[-1]
@@ -60,9 +54,10 @@ class Features(nn.Module):
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """All readings, newest last; or the newest and the differences."""
         readings = observation.unflatten(-1, (self.table.history, len(self.table.channels)))
-        if self.differences:
-            newest, differences = self.per_reading(readings[..., -1:, :]), self.per_pair(readings * self.scale)
-            return torch.cat([newest.flatten(-2), differences.flatten(-2)], dim=-1)
+        if self.changes is not None:
+            si = readings * self.scale
+            changes = self.changes(si, self.measured_heights(si))
+            return torch.cat([self.per_reading(readings[..., -1:, :]).flatten(-2), changes.flatten(-2)], dim=-1)
         return self.per_reading(readings).flatten(-2)
 
     def per_reading(self, scaled: torch.Tensor) -> torch.Tensor:
@@ -73,22 +68,6 @@ class Features(nn.Module):
         if "propellant" in self.column:
             last = [2.0 * scaled[..., self.column["propellant"]] - 1.0, *last]
         return torch.stack([*columns, *last], dim=-1)
-
-    def per_pair(self, si: torch.Tensor) -> torch.Tensor:
-        """(N, history, channels) in SI units to (N, history - 1, differences), oldest first."""
-
-        def change(column: torch.Tensor) -> torch.Tensor:
-            return column[..., 1:] - column[..., :-1]
-
-        columns = []
-        for beam, measured in zip(self.beams, self.measured_heights(si), strict=True):
-            moved = change(si[..., self.column[beam.range]])
-            columns += [signed_log(moved, 0.5) / 3.0]
-            columns += [signed_log(change(si[..., self.column["altitude"]] - measured), 0.5) / 3.0]
-        columns += [signed_log(change(si[..., self.column["altitude"]]), 0.5) / 3.0]
-        columns += [change(si[..., self.column["velocity_up"]])]
-        columns += [change(si[..., self.column[f"velocity_{axis}"]]) / 3.0 for axis in "xy"]
-        return torch.stack(columns, dim=-1)
 
     def measured_heights(self, si: torch.Tensor) -> list[torch.Tensor]:
         """What each beam says of the height, (N, history) [m]: its range turned vertical, and brought forward."""

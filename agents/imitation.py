@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from agents.config import ConfigError, Experiment
+from agents.pilot_memory import memory_of, remember
 from agents.pilots import make_pilot, wishes_of
 from lunar_env import Scenario
 
@@ -74,6 +75,15 @@ class Imitation:
         storage.clear()
         differs, misjudges = torch.stack(losses).mean(dim=0).tolist()
         return {"imitation": differs, "value": misjudges}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What decides how it goes on, between two rollouts."""
+        return {"optimizer": self.optimizer.state_dict(), "pilot": memory_of(self.pilot)}
+
+    def restore(self, saved: dict[str, Any], device: torch.device) -> None:
+        """Go on from a snapshot."""
+        self.optimizer.load_state_dict(saved["optimizer"])
+        remember(self.pilot, saved["pilot"], device)
 
 
 def check_pilot(name: str, scenario: Scenario) -> None:

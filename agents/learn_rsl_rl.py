@@ -69,6 +69,11 @@ class Learner:
             return 0
         return -(-self.experiment.imitation.steps // self.steps_each_time) * self.steps_each_time
 
+    @property
+    def imitating(self) -> Imitation | None:
+        """Who teaches what a pilot would do, as long as it does."""
+        return self.imitation if self.steps < self.steps_imitating else None
+
     def imitate(self, imitation: Imitation) -> dict[str, float]:
         """Fly, and learn what the pilot would have done. Returns the losses."""
         self.rollout(imitation)
@@ -118,10 +123,8 @@ class Learner:
         saved = began = time.perf_counter()
         before = self.seconds
         while self.steps < self.experiment.total_steps:
-            # Minutes without a checkpoint, for a pilot's memory cannot be kept: after a kill they begin anew.
-            imitation = self.imitation if self.steps < self.steps_imitating else None
-            if imitation is not None:
-                losses = self.imitate(imitation)
+            if self.imitating is not None:
+                losses = self.imitate(self.imitating)
             else:
                 self.rollout()
                 losses = self.update()
@@ -134,7 +137,7 @@ class Learner:
                 self.stages.enter(self.steps)
             # The first process's clock decides for all: their checkpoints have to be of one moment.
             due = now - saved > self.experiment.checkpoint_every
-            if self.steps < self.experiment.total_steps and from_the_first(due) and imitation is None:
+            if self.steps < self.experiment.total_steps and from_the_first(due):
                 saved = now
                 self.save()
         self.save()
@@ -176,6 +179,7 @@ class Learner:
             "random": random_state(self.device),
             "tally": self.tally.snapshot(),
             "curriculum": None if self.curriculum is None else self.curriculum.snapshot(),
+            "imitation": None if self.imitating is None else self.imitating.snapshot(),
             "processes": self.ranks,
             "steps": self.steps,
             "seconds": self.seconds,
@@ -201,6 +205,8 @@ class Learner:
             if self.stages is not None:
                 self.stages.enter(saved["steps"])
             self.steps = self.steps_before = saved["steps"]
+            if self.imitating is not None:
+                self.imitating.restore(saved["imitation"], self.device)
             self.seconds = saved["seconds"]
             set_random_state(saved["random"], self.device)
         except (KeyError, RuntimeError, ValueError) as error:  # the same numbers, but another version of this package

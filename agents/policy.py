@@ -85,7 +85,7 @@ class LearnedPilot:
         differences: bool = False,
     ) -> None:
         require_control(name, scenario, control)
-        self.features = Features(scenario.observation_table(), differences).to(device)
+        self.features = Features(scenario, differences).to(device)
         self.network = network.to(device)
         self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
 
@@ -168,7 +168,7 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
     except (SafetensorError, OSError, ValueError) as error:
         raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
     require_control(folder.name, scenario, card["control"])
-    features = Features(scenario.observation_table(), card["differences"])
+    features = Features(scenario, card["differences"])
     memory = card["memory"]
     network = PolicyNetwork(
         features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]

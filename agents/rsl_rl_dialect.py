@@ -61,7 +61,7 @@ class Descents:
         self.descent = Descent(practice, experiment.num_envs, device, experiment.seed, autoreset="disabled")
         self.seed, self.first_lander = experiment.seed, rank * experiment.num_envs
         self.begin()
-        self.features = Features(practice.observation_table(), experiment.network.differences).to(device)
+        self.features = Features(practice, experiment.network.differences).to(device)
         self.privileged = experiment.network.critic == "privileged"
         self.recorded = Recorded(self.fly) if device.type == "cuda" else None
         self.seconds = 0.0  # spent in the physics

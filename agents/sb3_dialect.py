@@ -16,7 +16,6 @@ from agents.config import Experiment, per_action
 from agents.features import Features
 from agents.policy import PolicyNetwork
 from lunar_env import Scenario
-from lunar_env.observation import ObservationTable
 from lunar_env.sb3 import LanderVecEnv
 
 SMALL = 0.01  # gain of the first action layer: the first policy answers everything with nearly the same action
@@ -25,8 +24,8 @@ SMALL = 0.01  # gain of the first action layer: the first policy answers everyth
 class FeaturesExtractor(BaseFeaturesExtractor):
     """``Features`` as SB3 wants them."""
 
-    def __init__(self, observation_space: Any, table: ObservationTable, differences: bool) -> None:
-        features = Features(table, differences)
+    def __init__(self, observation_space: Any, scenario: Scenario, differences: bool) -> None:
+        features = Features(scenario, differences)
         super().__init__(observation_space, features.size)
         self.features = features
 
@@ -51,7 +50,7 @@ def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv)
     policy = {
         "features_extractor_class": FeaturesExtractor,
         "features_extractor_kwargs": {
-            "table": practice.observation_table(),
+            "scenario": practice,
             "differences": experiment.network.differences,
         },
         "net_arch": list(experiment.network.hidden),

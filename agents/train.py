@@ -151,7 +151,7 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
     if (practice.control, practice.history) != (scenario.control, scenario.history):
         raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
-    Features(practice.observation_table(), wanted.network.differences)  # refused now if there is nothing to compare
+    Features(practice, wanted.network.differences)  # refused now if there is nothing to compare
     if wanted.imitation is not None:
         check_pilot(wanted.imitation.pilot, practice)  # refused now if it flies otherwise
     if wanted.curriculum is not None:

@@ -71,7 +71,7 @@ def test_a_classical_pilot_says_that_it_cannot_fly_on_beams(name):
 def test_a_learned_pilot_flies_on_beams_and_its_flight_can_be_drawn(tmp_path):
     scenario = load_scenario("gaudet_beams", history=2)
     torch.manual_seed(0)
-    network = PolicyNetwork(Features(scenario.observation_table()).size, (8,), 3)
+    network = PolicyNetwork(Features(scenario).size, (8,), 3)
     save_policy(tmp_path, network, scenario, {})
     trace, flights = fly_traced(str(tmp_path), scenario, seed=0)
     assert len(trace.columns["altitude"]) > 10
@@ -83,7 +83,5 @@ def test_a_learned_pilot_flies_on_beams_and_its_flight_can_be_drawn(tmp_path):
 
 
 def test_only_where_the_descent_is_to_end_at_the_pad_a_network_is_shown_where_it_is():
-    without, with_pad = (
-        Features(load_scenario("gaudet_nominal", pad=pad).observation_table()) for pad in (False, True)
-    )
+    without, with_pad = (Features(load_scenario("gaudet_nominal", pad=pad)) for pad in (False, True))
     assert with_pad.size == without.size + 4

@@ -92,7 +92,7 @@ def results(tmp_path_factory):
 def learned(tmp_path):
     """The folder of an untrained policy that wants to see three readings."""
     scenario = load_scenario("resilience", history=3)
-    network = PolicyNetwork(Features(scenario.observation_table()).size, (8,), 3)
+    network = PolicyNetwork(Features(scenario).size, (8,), 3)
     save_policy(tmp_path, network, scenario, {})
     return str(tmp_path)
 

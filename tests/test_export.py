@@ -44,7 +44,7 @@ def saved(folder, memory="none"):
     """A run's folder with an untrained policy in it: one squashes its actions, one is shown differences."""
     torch.manual_seed(3)
     differences = memory == "lstm"
-    features, size = Features(RESILIENCE.observation_table(), differences).size, 0 if memory == "none" else 6
+    features, size = Features(RESILIENCE, differences).size, 0 if memory == "none" else 6
     network = PolicyNetwork(features, (8,), 3, memory, size, squash=memory == "gru")
     with torch.no_grad():
         network.layers[-1].weight *= 5.0  # so that some actions are clipped

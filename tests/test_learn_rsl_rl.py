@@ -147,7 +147,7 @@ def recursion(made, looks_at_the_end=True):
     storage, ppo = made.algorithm.storage, made.experiment.ppo
     critic = copy.deepcopy(made.algorithm.critic)
     descent = Descent(HURRIED, made.experiment.num_envs, seed=made.experiment.seed, autoreset="disabled")
-    features = Features(HURRIED.observation_table())
+    features = Features(HURRIED)
 
     def see():
         return {"seen": features(descent.state.observation), "truth": truth_features(descent)}

@@ -44,7 +44,7 @@ def policy(tmp_path_factory):
     """The folder of an untrained policy: for what holds whatever was learned."""
     folder = tmp_path_factory.mktemp("policy")
     torch.manual_seed(0)
-    network = PolicyNetwork(Features(REPLAY.observation_table()).size, (16, 16), 3)
+    network = PolicyNetwork(Features(REPLAY).size, (16, 16), 3)
     save_policy(folder, network, REPLAY, {})
     return str(folder)
 

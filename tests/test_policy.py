@@ -24,7 +24,7 @@ RESILIENCE = load_scenario("resilience")
 
 def random_policy(scenario=RESILIENCE, hidden=(8, 6)):
     torch.manual_seed(3)
-    return PolicyNetwork(Features(scenario.observation_table()).size, hidden, len(scenario.action_names))
+    return PolicyNetwork(Features(scenario).size, hidden, len(scenario.action_names))
 
 
 def saved(folder, scenario=RESILIENCE):

@@ -48,7 +48,7 @@ def untrained(tmp_path):
     """The folder of a policy that has learned nothing."""
     scenario = load_scenario("resilience", history=2)
     torch.manual_seed(0)
-    network = PolicyNetwork(Features(scenario.observation_table()).size, (8,), 3)
+    network = PolicyNetwork(Features(scenario).size, (8,), 3)
     (tmp_path / "untrained").mkdir()
     save_policy(tmp_path / "untrained", network, scenario, {"trained_steps": 0, "seed": 3, "commit": "0123456789ab"})
     return str(tmp_path / "untrained")

@@ -33,8 +33,8 @@ def braking(
 
 
 def weight(velocity: torch.Tensor, gravity: float | torch.Tensor, radius: float) -> torch.Tensor:
-    """Gravity (N,) [m/s^2] less what the lateral speed carries on a sphere, v^2 / R; not below zero."""
-    return (gravity - (velocity[:, 0] ** 2 + velocity[:, 1] ** 2) / radius).clamp(min=0.0)
+    """Gravity (...) [m/s^2] less what the lateral speed of (..., 3) carries on a sphere, v^2 / R; not below zero."""
+    return (gravity - (velocity[..., 0] ** 2 + velocity[..., 1] ** 2) / radius).clamp(min=0.0)
 
 
 def braking_time(

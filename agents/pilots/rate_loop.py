@@ -1,24 +1,15 @@
-"""What a pilot knows of the loop below ``descent_rate``: the thrust it asks for, and how much of that arrives.
+"""What a pilot knows of the loop below ``descent_rate``: how much of the thrust that it asks for arrives.
 
-As in lunar_env/control.py: the vertical thrust acceleration is clamp(w + (v - v_wished) / t, 0, T/m), positive up, for
-the weight w less what orbital speed carries and the loop's time constant t; the loop knows nothing of a weak engine.
-As programmed: over a decision the inertial velocity changes by thrust and gravity; what that says of the thrust, over
-the mean of what was asked for at the decision's begin and end, is the effect of the engine. A weak one is asked for
-more, by asking for a lower rate.
+A weak engine is asked for more, by asking for a lower rate. See agents/guidance/descent_loop.py for the loop itself.
 """
 
 import torch
 
-from agents.guidance.braking import weight
-from agents.vehicle import Vehicle
+from agents.guidance.descent_loop import DescentLoop, effect
 from lunar_env import Scenario
-from lunar_env.quantities import Range, middle
+from lunar_env.quantities import Range
 
 SHARE = 0.5  # of the difference that a decision's effect moves the estimate by [P]
-LEAST_COMMAND = 0.25  # of the nominal thrust: less tells nothing [P]
-STEADY = 0.25  # of the nominal thrust: a command that changes by more within a decision tells nothing [P]
-LOWEST = 0.25  # of the effect: with less the engine is off, which says nothing of what it gives when it is on [P]
-LEAN = 0.2  # [rad] of the thrust in a decision: with more, too much of it went against lateral speed
 UPRIGHT = 5.0  # [m/s] of lateral speed: with more, some of the thrust goes against that
 
 
@@ -28,9 +19,7 @@ class RateLoop:
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         if isinstance(scenario.guidance.maximum_descent_rate, Range):
             raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
-        self.fastest = float(scenario.guidance.maximum_descent_rate)  # [m/s]
-        self.vehicle, self.period = Vehicle.of(scenario), scenario.decision_period
-        self.time = middle(scenario.guidance.vertical_time)  # [s]
+        self.known = DescentLoop.of(scenario)
         self.effect = torch.ones(num_landers, device=device)
         self.velocity = torch.full((num_landers, 3), torch.nan, device=device)  # [m/s] inertial, at the last decision
         self.mass = torch.full((num_landers,), torch.nan, device=device)  # [kg] then
@@ -45,18 +34,11 @@ class RateLoop:
 
         It shows the action that was flown, which need not be this pilot's: somebody may learn from it.
         """
-        vehicle, rate = self.vehicle, self.fastest * (0.5 * (reading["last_descent_rate"] + 1.0)) ** 2
+        loop, rate = self.known, self.known.rate(reading["last_descent_rate"])
         velocity = torch.stack([reading[f"velocity_{axis}"] for axis in ("x", "y", "up")], dim=1)
-        mass = vehicle.dry_mass + reading["propellant"]
-        begin, end = self.command(rate, self.velocity, self.mass), self.command(rate, velocity, mass)
-        mean = 0.5 * (begin + end)
-        felt = (velocity[:, 2] - self.velocity[:, 2]) / self.period
-        felt = felt + weight(velocity, vehicle.gravity, vehicle.radius)
-        seen = felt * mass / vehicle.maximum_thrust / mean.clamp(min=1e-6)
-        steady = (end - begin).abs() < STEADY
-        across = (velocity[:, :2] - self.velocity[:, :2]).norm(dim=1) / self.period
-        vertical = across < LEAN * felt
-        telling = (mean > LEAST_COMMAND) & steady & (seen > LOWEST) & vertical  # never true of nan
+        mass = loop.mass(reading["propellant"])
+        begin, end = loop.asked(rate, self.velocity, self.mass), loop.asked(rate, velocity, mass)
+        seen, telling = effect(begin, end, *loop.felt(self.velocity, velocity, mass))
         self.effect = torch.where(telling, torch.lerp(self.effect, seen.clamp(max=1.0), SHARE), self.effect)
         self.velocity, self.mass = velocity, mass
 
@@ -67,22 +49,15 @@ class RateLoop:
             rate: (N,) [m/s] true, as it is wanted.
             drift: (N,) [m/s] of the inertial vertical velocity, upwards: inertial less true.
         """
-        vehicle, wanted = self.vehicle, self.command(rate, self.velocity, self.mass)
+        loop, wanted = self.known, self.known.asked(rate, self.velocity, self.mass)
         more = (wanted / self.effect).clamp(max=1.0)
-        net = more * vehicle.maximum_thrust / self.mass - weight(self.velocity, vehicle.gravity, vehicle.radius)
-        lower = -self.velocity[:, 2] - self.time * net  # what makes the loop ask for that much
+        net = more * loop.vehicle.maximum_thrust / self.mass - loop.carried(self.velocity)
+        lower = -self.velocity[:, 2] - loop.time * net  # what makes the loop ask for that much
         asked = torch.where((more > wanted) & upright(self.velocity), torch.minimum(rate, lower), rate)
         asked = asked.clamp(min=0.0) - drift
-        share = torch.sqrt((asked / self.fastest).clamp(0.0, 1.0))  # the scale of the action is quadratic
+        share = torch.sqrt((asked / loop.fastest).clamp(0.0, 1.0))  # the scale of the action is quadratic
         still = torch.zeros_like(share)
         return torch.stack([2.0 * share - 1.0, still, still], dim=1)
-
-    def command(self, rate: torch.Tensor, velocity: torch.Tensor, mass: torch.Tensor) -> torch.Tensor:
-        """The vertical thrust (N,) over the nominal one that the loop asks for."""
-        strongest = self.vehicle.maximum_thrust / mass
-        carried = weight(velocity, self.vehicle.gravity, self.vehicle.radius)
-        wished = (carried - (velocity[:, 2] + rate) / self.time).clamp(min=0.0)
-        return torch.minimum(wished, strongest) / strongest
 
 
 def upright(velocity: torch.Tensor) -> torch.Tensor:

@@ -73,7 +73,7 @@ class Wary(Pilot):
         self.loop.look(reading)
         rate = torch.where(now.seen, *self.rates(now.height, now.height_deviation, reading["propellant"]))
         slowed = ((MUCH - now.velocity[:, :2].norm(dim=1)) / (MUCH - LITTLE)).clamp(0.0, 1.0)
-        rate = torch.minimum(rate, BRAKING_RATE + max(self.loop.fastest - BRAKING_RATE, 0.0) * slowed)
+        rate = torch.minimum(rate, BRAKING_RATE + max(self.loop.known.fastest - BRAKING_RATE, 0.0) * slowed)
         return self.loop.action(rate, now.velocity_error[:, 2].clamp(-MOST_DRIFT, MOST_DRIFT))
 
     def rates(
