@@ -277,6 +277,8 @@ def test_an_override_that_cannot_be_applied_is_refused(override, tmp_path):
 def test_every_configuration_runs(config, tmp_path):
     steps = load_experiment(config).ppo.steps
     small = ("num_envs=8", f"total_steps={2 * 8 * steps}", f"ppo.batch_size={8 * steps}", "threads=1")
+    if load_experiment(config).imitation is not None:
+        small += (f"imitation.steps={8 * steps}",)
     wanted = load_experiment(config, (*small, "off_policy.start=8", "off_policy.batch_size=32"))
     scenario, practice = train.scenarios_of(wanted)
     evaluate.check(train.campaign_of(wanted, tmp_path, wanted.evaluation.pilots, []))
