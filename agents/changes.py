@@ -70,7 +70,7 @@ class Changes:
         told = {
             "felt_up": up.clamp(-1.0, 2.0),
             "felt_across": across.clamp(max=2.0),
-            "felt": torch.hypot(up, across).clamp(max=2.0),
+            "felt": torch.sqrt(up**2 + across**2).clamp(max=2.0),  # ONNX knows no hypot
         }
         if self.wish is None:
             return told
