@@ -110,7 +110,7 @@ def export_policy(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[list
     network = pilot.network.requires_grad_(False)
     card = read_card(folder)
     commit = str(card.get("commit", "not told"))
-    metadata = metadata_of(scenario, card["wishes"], network.memory, network.state_size, commit)
+    metadata = metadata_of(scenario, card["wishes"], card["differences"], network.memory, network.state_size, commit)
     make_folder(out)
 
     program, contents, differences = traced(pilot, metadata), {}, []

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_origin
 
+from agents.guidance.descent_loop import DescentLoop
 from agents.pilot import PILOTS_OWN
 from agents.policy import LARGEST, PolicyFileError, read_card
 from lunar_env import Scenario, load_scenario
@@ -27,6 +28,7 @@ class PolicyMetadata:
     channels: list[str]  # names, in the order of a reading
     scales: list[float]  # what each channel was divided by, in its SI unit
     beams: list[list[float]]  # (x, y, z) of each, body axes: the features are worked out for these
+    loop: dict[str, float]  # of the vehicle and its loop, what the features are worked out for; empty if for none
     actions: list[str]  # names
     memory: str  # "none", "gru" or "lstm"
     state_size: int  # numbers that it remembers of each lander
@@ -67,10 +69,17 @@ class PolicyMetadata:
                 f"{path} was trained with beams along {self.beams}, those of scenario {scenario.name!r} point along "
                 f"{beams_of(scenario)}; export a policy that was trained on this one"
             )
+        found = loop_of(scenario) if self.loop else {}
+        for key in found:
+            if found[key] != self.loop.get(key):
+                raise PolicyFileError(
+                    f"{path} works out what it is shown for {key}={self.loop.get(key)}, scenario {scenario.name!r} has "
+                    f"{found[key]}; fly a scenario that agrees, or the run that it was exported from"
+                )
 
 
 def metadata_of(
-    scenario: Scenario, wishes: dict[str, Any], memory: str, state_size: int, commit: str
+    scenario: Scenario, wishes: dict[str, Any], differences: bool, memory: str, state_size: int, commit: str
 ) -> PolicyMetadata:
     """What a policy of a scenario, as it was trained on it, has to say of itself."""
     channels = scenario.observation_table().channels
@@ -83,6 +92,7 @@ def metadata_of(
         channels=[channel.name for channel in channels],
         scales=[float(channel.scale) for channel in channels],
         beams=beams_of(scenario),
+        loop=loop_of(scenario) if differences else {},
         actions=list(scenario.action_names),
         memory=memory,
         state_size=state_size,
@@ -92,7 +102,7 @@ def metadata_of(
 
 def metadata_from(path: Path, texts: Mapping[str, str]) -> PolicyMetadata:
     """The facts in a file that anybody may have written. Raises PolicyFileError for what they cannot mean."""
-    texts = {"wishes": "{}", **texts}  # older files lack them
+    texts = {"wishes": "{}", "loop": "{}", **texts}  # older files lack them
     told = PolicyMetadata(**{item.name: _value(path, item.name, item.type, texts) for item in fields(PolicyMetadata)})
     rules = {
         f"wishes for {' and '.join(PILOTS_OWN)}": set(part.split(".")[0] for part in told.wishes) <= set(PILOTS_OWN),
@@ -106,6 +116,7 @@ def metadata_from(path: Path, texts: Mapping[str, str]) -> PolicyMetadata:
         "three numbers for each beam": all(
             type(beam) is list and len(beam) == 3 and all(map(_is_number, beam)) for beam in told.beams
         ),
+        "numbers for the loop": all(map(_is_number, told.loop.values())),
     }
     broken = [rule for rule, kept in rules.items() if not kept]
     if broken:
@@ -133,6 +144,22 @@ def trained_scenario(folder: Path) -> Scenario:
 def beams_of(scenario: Scenario) -> list[list[float]]:
     """Where each beam points, (x, y, z) in body axes."""
     return [[float(part) for part in beam.direction] for beam in scenario.observation_table().beams()]
+
+
+def loop_of(scenario: Scenario) -> dict[str, float]:
+    """What agents/changes.py uses of the vehicle and of the loop that flies it, by where a scenario has it."""
+    loop = DescentLoop.of(scenario)
+    scales = {channel.name: float(channel.scale) for channel in scenario.observation_table().channels}
+    return {
+        "engine.maximum_thrust": loop.vehicle.maximum_thrust,
+        "mass.dry": loop.vehicle.dry_mass,
+        "start.propellant": scales["propellant"],
+        "moon.surface_gravity": loop.vehicle.gravity,
+        "moon.radius": loop.vehicle.radius,
+        "decision_period": loop.period,
+        "guidance.vertical_time": loop.time,
+        "guidance.maximum_descent_rate": loop.fastest,
+    }
 
 
 def _value(path: Path, key: str, kind: Any, texts: Mapping[str, str]) -> Any:
