@@ -227,13 +227,13 @@ def draw_together(arguments: Arguments) -> None:
         names = [str(folder) for folder in arguments.draw]
     make_folder(arguments.out.parent)
     if arguments.page is not None:
-        replaced(arguments.page.read_text(encoding="utf-8"), "")  # refused now
+        replaced(arguments.page, "")  # refused now
     finished = {name: read(folder / CURVE) for name, folder in zip(names, arguments.draw, strict=True)}
     write_figure(arguments.out, finished)
     table = comparison(finished)
     print(table)
     if arguments.page is not None:
-        write_text(arguments.page, replaced(arguments.page.read_text(encoding="utf-8"), table))
+        write_text(arguments.page, replaced(arguments.page, table))
     print(f"picture of {', '.join(names)}: {arguments.out}")
 
 

@@ -41,8 +41,19 @@ class Arguments:
 
 
 def main() -> int:
-    """The command line. Returns the exit code: 1 if the device path is too slow."""
+    """The command line. Returns the exit code: 1 if the device path is too slow, 2 for a wrong request."""
     arguments = tyro.cli(Arguments, prog="python -m agents.learning_speed", description=__doc__)
+    try:
+        return run(arguments)
+    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
+        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
+        return 2
+
+
+def run(arguments: Arguments) -> int:
+    """Train in turns, and say how fast that went. Returns the exit code, 0 or 1."""
+    if arguments.page is not None:
+        replaced(arguments.page, "")  # refused now, not after minutes
     speeds: dict[str, list[float]] = {name: [] for name in ALGORITHMS}
     shares: dict[str, list[float]] = {name: [] for name in ALGORITHMS}
     for _ in range(arguments.rounds):
@@ -54,7 +65,7 @@ def main() -> int:
     table = markdown(arguments, speeds, shares)
     print(table)
     if arguments.page is not None:
-        write_text(arguments.page, replaced(arguments.page.read_text(encoding="utf-8"), table))
+        write_text(arguments.page, replaced(arguments.page, table))
         print(f"results: {arguments.page}")
     sb3, device = (statistics.median(speeds[name]) for name in ALGORITHMS)
     print(f"the device path runs at {device / sb3:.2f} times the speed of Stable-Baselines3")

@@ -38,10 +38,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     chosen = parser.parse_args(argv)
     try:
-        page = chosen.page.read_text(encoding="utf-8")
+        replaced(chosen.page, "")  # refused now, not after minutes
         results = read_results(chosen.source)
         text = "\n".join(section(group, pinpoint(group, chosen)) for group in by_scenario(results))
-        write_text(chosen.page, replaced(page, text))
+        write_text(chosen.page, replaced(chosen.page, text))
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -60,7 +60,7 @@ def run(arguments: Arguments) -> int:
     """Fly, write the files, say which floors are met. Returns the exit code, 0 or 1."""
     make_folder(arguments.out)
     if arguments.page is not None:
-        replaced(arguments.page.read_text(encoding="utf-8"), "")  # refused now, not after all flights
+        replaced(arguments.page, "")  # refused now, not after all flights
     asked = chosen(arguments.only)
     for result in asked:
         check(campaign(result, arguments.out))
@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> int:
     write_json(arguments.out / "results.json", {"results": entries})
     write_text(arguments.out / "results.md", page(entries))
     if arguments.page is not None:
-        write_text(arguments.page, replaced(arguments.page.read_text(encoding="utf-8"), page(entries).rstrip()))
+        write_text(arguments.page, replaced(arguments.page, page(entries).rstrip()))
     print(page(entries))
     return verdict(entries, arguments)
 

@@ -122,7 +122,7 @@ def test_a_page_without_markers_is_refused_before_measuring(tmp_path: Path, caps
 
 
 def test_the_page_of_the_project_has_its_markers() -> None:
-    bench.replaced((ROOT / "docs" / "speed.md").read_text(encoding="utf-8"), "")
+    bench.replaced(ROOT / "docs" / "speed.md", "")
 
 
 @pytest.mark.slow

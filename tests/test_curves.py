@@ -324,6 +324,13 @@ def test_the_table_of_several_curves_goes_into_a_page(finished, tmp_path):
     assert "| curve | " in text and "old" not in text and text.startswith("before") and text.endswith("after\n")
 
 
+def test_a_page_that_is_none_is_refused_before_anything_is_drawn(finished, tmp_path, capsys):
+    picture = tmp_path / "one.png"
+    assert command("--draw", finished / "curve", f"--out={picture}", f"--page={tmp_path / 'none.md'}") == 2
+    assert f"the page {tmp_path / 'none.md'} cannot be read" in capsys.readouterr().err
+    assert not picture.exists()
+
+
 def test_several_curves_are_drawn_into_one_picture(finished, tmp_path, capsys):
     shutil.copytree(finished / "curve", tmp_path / "other")
     assert command("--draw", finished / "curve", tmp_path / "other", f"--out={tmp_path / 'new' / 'both.png'}") == 0

@@ -44,6 +44,13 @@ def test_it_fails_when_the_device_path_is_slower_than_sb3_or_than_its_floor(monk
     assert f"{device:,}" in page.read_text()
 
 
+def test_a_page_that_is_none_is_refused_before_anything_is_trained(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(learning_speed, "train_shortly", lambda wanted: pytest.fail("it trained"))
+    monkeypatch.setattr(sys, "argv", ["learning_speed", "--page", str(tmp_path / "none.md")])
+    assert learning_speed.main() == 2
+    assert f"error: the page {tmp_path / 'none.md'} cannot be read" in capsys.readouterr().err
+
+
 def test_each_learner_really_trains_and_tells_its_speed():
     small = Arguments(num_envs=64, updates=2)
     for name in ALGORITHMS:

@@ -389,8 +389,8 @@ def test_a_pilot_that_fails_costs_no_other_its_result_and_gives_exit_code_1(untr
     "arguments, words",
     [
         (["--only", "smal"], "unknown result 'smal'; known: small"),
-        (["--page", "bare.md"], "the page needs the lines"),
-        (["--page", "none.md"], "none.md"),
+        (["--page", "bare.md"], "the page bare.md needs the lines"),
+        (["--page", "none.md"], "the page none.md cannot be read"),
     ],
 )
 def test_a_wrong_request_is_refused_before_anything_is_flown(

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         checked_device(chosen.device)
         if chosen.markdown:  # a page without markers is refused now, not after minutes
-            replaced(chosen.markdown.read_text(encoding="utf-8"), "")
+            replaced(chosen.markdown, "")
     except (OSError, RuntimeError, ValueError) as error:
         parser.error(str(error))
     torch.set_num_threads(THREADS)
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = markdown(told)
     print(text)
     if chosen.markdown:
-        page = replaced(chosen.markdown.read_text(encoding="utf-8"), text)
+        page = replaced(chosen.markdown, text)
         chosen.markdown.write_text(page, encoding="utf-8")
     print(f"All figures, round by round: {chosen.source or chosen.out}")
     return int(chosen.check and any(claim["verdict"] == "missed" for claim in told["claims"]))

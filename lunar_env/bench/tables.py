@@ -84,10 +84,17 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([lines[0], "|---|---:|---:|---|", *lines[1:]])
 
 
-def replaced(page: str, text: str) -> str:
-    """The page with this text between its two markers."""
-    before, found, rest = page.partition(BEGIN)
+def replaced(page: Path, text: str) -> str:
+    """What the page says with this text between its two markers.
+
+    Raises:
+        ValueError: it cannot be read, or has no markers.
+    """
+    try:
+        before, found, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the page {page} cannot be read ({error}); it needs the lines {BEGIN} and {END}") from None
     _, found_end, after = rest.partition(END)
     if not (found and found_end):
-        raise ValueError(f"the page needs the lines {BEGIN} and {END}")
+        raise ValueError(f"the page {page} needs the lines {BEGIN} and {END}, between which the table goes")
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
