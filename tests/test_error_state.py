@@ -451,22 +451,13 @@ def test_a_tuning_that_is_no_deviation_is_refused(name, value):
 
 
 @pytest.mark.slow
-def test_an_update_costs_less_than_five_hundred_sweeps_over_its_covariance():
-    # Where a sweep over 2,000 landers takes 24 microseconds, 500 of them are fifteen seconds for 250 updates of ten
-    # thousand. Counted in sweeps, it hangs neither on the machine nor on its load; seen: 320 to 370.
-    descent, readings = flown(2_000, count=25)
+def test_ten_thousand_landers_take_less_than_fifteen_seconds():
+    descent, readings = flown(10_000, count=25)  # all of them: five times 2,000 would pay for each call five times
     kept = filter_of(descent, Tuning())
-    covariance = kept.covariance.clone()
-    times = np.empty((250, 3))
-    for row, reading in zip(times, itertools.cycle(readings)):
-        row[0] = time.process_time()
+    before = time.process_time()
+    for reading in itertools.islice(itertools.cycle(readings), 250):
         kept.update(reading)
-        row[1] = time.process_time()
-        for _ in range(20):
-            covariance * 1.0001 + covariance
-        row[2] = time.process_time()
-    update, sweeps = np.median(np.diff(times), axis=0)
-    assert update < 500 * sweeps / 20
+    assert time.process_time() - before < 15.0
 
 
 def test_a_reading_older_than_what_is_kept_is_not_extrapolated():

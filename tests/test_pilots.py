@@ -27,7 +27,6 @@ from lunar_env.altitude_filter import AltitudeFilter
 from lunar_env.control import MODES
 
 EPISODES, SEED = 1_000, 1_000_000  # the evaluation's own; training seeds lie below
-RARE = 1e-3  # the chance that a count test fails though all is right
 REPLAY = load_scenario("resilience_replay")
 
 
@@ -182,13 +181,13 @@ def test_no_landing_from_the_end_of_the_braking_takes_less_than_the_bound(pilot)
     assert least_ratio(pilot, "resilience_as_planned", 100, BRAKED) >= 1.0
 
 
-@pytest.mark.parametrize("episodes", [4, pytest.param(24, marks=SLOW)])
-def test_the_optimal_plans_land_with_less_propellant_than_the_robust_pilot(episodes):
+@pytest.mark.parametrize(("episodes", "least"), [(4, 4), pytest.param(100, 89, marks=SLOW)])
+def test_the_optimal_plans_land_with_less_propellant_than_the_robust_pilot(episodes, least):
     pytest.importorskip("cvxpy")
-    stats = pytest.importorskip("scipy.stats")
     optimal, robust = (flown(pilot, "resilience_as_planned", episodes) for pilot in ("socp_mpc", "robust"))
-    # docs/pilots.md: 959 of 1,000. Which ones it loses hangs on how the solver rounds, and so on the processor.
-    assert (optimal.outcome == Outcome.LANDED).sum() >= stats.binom.ppf(RARE, episodes, 0.959)
+    # Of 100, who lands 959 of 1,000 (docs/pilots.md) lands fewer than 89 once in a thousand times. Which ones are lost
+    # hangs on how the solver rounds, and so on the processor.
+    assert (optimal.outcome == Outcome.LANDED).sum() >= least
     used, used_robustly = (flights.record["propellant_used"].mean() for flights in (optimal, robust))
     assert used < 0.95 * used_robustly  # seen: 63.8 kg and 70.3 kg
 
