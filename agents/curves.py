@@ -19,17 +19,18 @@ import tyro
 from tqdm import tqdm
 
 from agents import train
-from agents.checkpoint import NEWEST, PREVIOUS
-from agents.comparison import comparison
-from agents.config import ConfigError, Experiment, experiment, load_experiment
-from agents.curve_figure import write_figure
-from agents.guards import NotFiniteError
-from agents.interquartile import FEW, RESAMPLES
-from agents.learning_curve import curves, read_told, summed_up
-from agents.policy import PolicyFileError
+from agents.pictures.curves import write_figure
+from agents.policy.network import PolicyFileError
 from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
-from agents.shipping import CHOSEN_BY, VALIDATION_SEED, best, refuse_taken, ship, validate
-from lunar_env.bench.tables import replaced
+from agents.scoring.comparison import comparison
+from agents.scoring.interquartile import FEW, RESAMPLES
+from agents.scoring.learning_curve import curves, read_told, summed_up
+from agents.scoring.selection import CHOSEN_BY, VALIDATION_SEED, best, refuse_taken, ship, validate
+from agents.training.checkpoint import NEWEST, PREVIOUS
+from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
+from agents.training.finite import NotFiniteError
+from agents.training.prepare import scenarios_of
+from lunar_env.markers import replaced
 
 CURVE, PICTURE = "curve.json", "curve.png"
 QUOTED = ("seed", "episodes", "landed", "landed_strict", "wilson", "wilson_strict")  # of a validation
@@ -86,7 +87,7 @@ def run(arguments: Arguments) -> None:
         print(f"seed {each.seed} of 0 to {len(wanted) - 1}")
         runs.append(trained(each, arguments, folder))
     with tqdm(total=len(wanted) * arguments.episodes, unit="episode") as bar:
-        scenario, _ = train.scenarios_of(wanted[0])
+        scenario, _ = scenarios_of(wanted[0])
         rows = [validate(folder, scenario, arguments.episodes, bar) for folder in folders]
     curve = gather(arguments, wanted[0], folders, runs, rows)
     write_json(out / CURVE, curve)

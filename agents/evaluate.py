@@ -13,14 +13,14 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from agents.flying import CHUNK, Flights, PilotError, fly_episodes, fly_traced
-from agents.guidance.bound import NO_BOUND, episode_bounds
+from agents.limits.bound import NO_BOUND, episode_bounds
+from agents.pages.words import below_bound, table
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
-from agents.pilots.user import is_user_pilot
-from agents.report_words import below_bound, table
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
-from agents.statistics import against_bound, summary
+from agents.scoring.episodes import CHUNK, Flights, PilotError, fly_episodes, fly_traced
+from agents.scoring.statistics import against_bound, summary
 from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.flying.user_pilot import is_user_pilot
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def write_results(
     campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Flights], bounds: dict[str, np.ndarray]
 ) -> None:
     """evaluation.json, every episode in episodes.npz, and the report."""
-    from agents.figures import Flight
-    from agents.report import write_report
+    from agents.pages.report import write_report
+    from agents.pictures.flights import Flight
 
     write_json(campaign.out / "evaluation.json", {"results": results})
     arrays = {f"{scenario}/bound": least for scenario, least in bounds.items()}
@@ -214,7 +214,7 @@ def touchdown_speeds(flights: Flights) -> np.ndarray:
 
 def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
     """Episode 0 of a scenario as the report draws it."""
-    from agents.figures import Flight
+    from agents.pictures.flights import Flight
 
     trace, flights = fly_traced(pilot, scenario, seed)
     record = {name: float(column[0]) for name, column in flights.record.items()}

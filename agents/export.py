@@ -21,12 +21,12 @@ import torch
 import tyro
 from torch import nn
 
-from agents.model_card import write_model_card
-from agents.onnx_file import pack_onnx, require
+from agents.pages.model_card import write_model_card
 from agents.pilots import SHIPPED
-from agents.pilots.onnx_pilot import OnnxPilot
-from agents.policy import LearnedPilot, PolicyFileError, load_policy, read_card
-from agents.policy_metadata import PolicyMetadata, metadata_of, trained_scenario
+from agents.policy.metadata import PolicyMetadata, metadata_of, trained_scenario
+from agents.policy.network import LearnedPilot, PolicyFileError, load_policy, read_card
+from agents.policy.onnx_file import pack_onnx, require
+from agents.policy.onnx_pilot import OnnxPilot
 from agents.run_folder import make_folder, write_atomic, write_json
 from lunar_env import Scenario
 

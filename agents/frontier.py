@@ -5,7 +5,7 @@ descent. From some of these states any pilot could land, from others none: the f
 lies inside it and is not landed is the pilot's share of the gap. Writes frontier.json, frontier.png and frontier.svg.
 
 The frontier: for each height the fastest rate of descent from which the scenario's nominal vehicle, its thrust where it
-wants it at once, meets the touchdown limits (the cone program of agents/guidance/optimum.py). The sighted frontier is
+wants it at once, meets the touchdown limits (the cone program of agents/limits/optimum.py). The sighted frontier is
 that of a pilot who waits for the ground to show: free fall for the range finder's delay, one tick to measure and the
 engine's lag. A pilot who brakes blind may land beyond the second line, none beyond the first.
 """
@@ -23,15 +23,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agents.evaluate import Campaign, check, failure, label
-from agents.flying import CHUNK, Flights, checked_action, fly_episodes
-from agents.frontier_figure import Cells, table, write_figure
-from agents.guidance.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
+from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
+from agents.pictures.frontier import Cells, table, write_figure
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
-from agents.statistics import wilson
+from agents.scoring.episodes import CHUNK, Flights, checked_action, fly_episodes
+from agents.scoring.statistics import wilson
 from lunar_env import Descent, Outcome, Scenario, load_scenario
-from lunar_env.dynamics import STANDARD_GRAVITY
 from lunar_env.quantities import Range, middle
+from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
 
 Vector = NDArray[np.float64]
 

@@ -1,6 +1,6 @@
 """Fly every shipped policy again: ``python -m agents.results [--only NAME ...] [--page docs/results.md]``.
 
-What is flown, beside what, and what is promised stands in agents/shipped_results.py. Writes results.json and
+What is flown, beside what, and what is promised stands in agents/scoring/shipped.py. Writes results.json and
 results.md; the exit code is 1 if a promise is not kept.
 """
 
@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agents.evaluate import Campaign, check, failure, label
-from agents.flying import Flights, fly_episodes
-from agents.policy import CARD, WEIGHTS, read_card
-from agents.results_page import page, words
+from agents.pages.results import page, words
+from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.run_folder import make_folder, provenance, write_json, write_text
-from agents.shipped_results import FRONTIER, RESULTS, SURVIVABLE, Floor, Result, Thrift
-from agents.statistics import chance_of_wins, summary, wilson
-from agents.survivable import survivable
-from agents.touchdowns import spreads, within
+from agents.scoring.episodes import Flights, fly_episodes
+from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Result, Thrift
+from agents.scoring.statistics import chance_of_wins, summary, wilson
+from agents.scoring.survivable import survivable
+from agents.scoring.touchdowns import spreads, within
 from lunar_env import Descent, Outcome, Scenario, load_scenario
-from lunar_env.bench.tables import replaced
+from lunar_env.markers import replaced
 
 LATER = ("among", "lower_bound", "above")  # fields that older entries lack
 BY_CHANCE = 0.025  # at most, of being ahead by luck; on one side, as much as the intervals of 95 % leave there
@@ -184,7 +184,7 @@ def spent_by(flights: Flights | None, floor: Thrift, scenario: Scenario, seed: i
     """How a promise of thrift stands after these flights, or after none."""
     if flights is None:
         return {"words": floor.words(), "count": None, "episodes": None, "met": False}
-    from agents.guidance.optimum import pinpoint_optimum  # cvxpy: not before it is needed
+    from agents.limits.optimum import pinpoint_optimum  # cvxpy: not before it is needed
 
     optimum = pinpoint_optimum(Descent(scenario, floor.episodes, seed=seed), floor.episodes, at_rest=True)
     spent, least = float(flights.record["propellant_used"][: floor.episodes].mean()), float(np.mean(optimum))
@@ -198,7 +198,7 @@ def ended_well(flights: Flights, floor: Floor) -> np.ndarray:
 
 
 def definition(result: Result) -> dict[str, Any]:
-    """An entry of agents/shipped_results.py as JSON has it.
+    """An entry of agents/scoring/shipped.py as JSON has it.
 
     What came later and is not asked for is left out, so that what was flown before tells of the same.
     """

@@ -3,9 +3,7 @@
 Ends by flying the trained pilot and the classical ones on descents that training never met.
 """
 
-import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -15,16 +13,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from agents.config import ConfigError, Experiment, experiment, load_experiment
-from agents.curriculum import eased
 from agents.evaluate import Campaign, check, evaluate
-from agents.features import Features
-from agents.guards import NotFiniteError
-from agents.imitation import check_pilot
-from agents.policy import PolicyFileError, load_policy, read_card
+from agents.policy.network import PolicyFileError, read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
-from agents.stages import practices_of, widest
-from lunar_env import Scenario, load_scenario
+from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
+from agents.training.finite import NotFiniteError
+from agents.training.prepare import first_process, learner_of, scenarios_of
 
 
 @dataclass(frozen=True)
@@ -101,19 +95,6 @@ def trained(
     return wanted, folder, story
 
 
-def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
-    """What trains with an algorithm. The libraries are imported when they are needed, and not before."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not algorithm.startswith("rsl_rl."):
-        raise ConfigError(f"{algorithm} trains in one process; start it without torchrun, or set algorithm=rsl_rl.ppo")
-    family = "learn_rsl_rl" if algorithm.startswith("rsl_rl.") else "learn_sb3"
-    return importlib.import_module(f"agents.{family}").learn
-
-
-def first_process() -> bool:
-    """Whether this process makes the folder, tells and evaluates. Those that torchrun starts beside it only learn."""
-    return int(os.environ.get("RANK", 0)) == 0
-
-
 def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     """The experiment and its folder: fresh, or the one to resume."""
     if arguments.resume is not None:
@@ -142,38 +123,6 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     }
     write_json(folder / "config.json", resolved)
     return wanted, folder
-
-
-def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
-    """The scenario, and the one that training practises on: in stages, the one that holds them all."""
-    scenario = load_scenario(wanted.scenario, **wanted.changes)
-    practice = widest(practices_of(wanted, scenario))
-    load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown
-    if (practice.control, practice.history) != (scenario.control, scenario.history):
-        raise ConfigError("practice may not change control or history: the pilot could not fly the scenario itself")
-    Features(practice, wanted.network.differences)  # refused now if there is nothing to compare
-    if wanted.imitation is not None:
-        check_pilot(wanted.imitation.pilot, practice)  # refused now if it flies otherwise
-    if wanted.curriculum is not None:
-        eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
-    if wanted.network.start:
-        check_start(wanted, practice)
-    return scenario, practice
-
-
-def check_start(wanted: Experiment, practice: Scenario) -> None:
-    """Refuse to begin with a policy of other layers, or of another task."""
-    network, folder = wanted.network, Path(wanted.network.start)
-    card = read_card(folder)
-    own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory, "differences": network.differences}
-    found = {"hidden": card["hidden"], "memory": card["memory"]["kind"], "differences": card["differences"]}
-    if network.memory != "none":
-        own["memory_size"], found["memory_size"] = network.memory_size, card["memory"]["size"]
-    if own != found:
-        raise ConfigError(
-            f"network.start: the policy in {folder} has {found}, this experiment {own}; they must be equal"
-        )
-    load_policy(folder, practice)
 
 
 def campaign_of(wanted: Experiment, folder: Path, pilots: tuple[str, ...], facts: list[tuple[str, str]]) -> Campaign:

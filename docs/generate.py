@@ -4,11 +4,11 @@ import dataclasses
 from pathlib import Path
 
 from lunar_env import load_scenario, scenarios
-from lunar_env.devices import INERTIAL_UNITS, RANGE_FINDERS, InertialUnit
-from lunar_env.faults import KINDS, NAMES, Fault, magnitude_of
+from lunar_env.faults.kinds import KINDS, NAMES, Fault, magnitude_of
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
-from lunar_env.sensors import RangeFinder
+from lunar_env.sensors.devices import INERTIAL_UNITS, RANGE_FINDERS, InertialUnit
+from lunar_env.sensors.range_finder import RangeFinder
 
 HERE = Path(__file__).parent
 WRITTEN = "<!-- Written by `python docs/generate.py`; change the code, not this page. -->\n"
@@ -140,7 +140,7 @@ beam, range, valid flag and age, and closing speed if the instrument is a Dopple
 number, `doppler_lidar_range_2`. Numbers are changed by the sensor's name:
 `{{"doppler_lidar.noise": 0.5}}`. A sensor with `faulty=False` is one that the scenario's altimeter faults spare. An
 inertial unit gives a scenario's navigation: `navigation=STIM300.navigation(altitude_error=Range(-100.0, 100.0))`.
-Sources and marks stand beside the numbers in `lunar_env/devices.py`; what carries none is assumed.
+Sources and marks stand beside the numbers in `lunar_env/sensors/devices.py`; what carries none is assumed.
 
 ## Range finders
 

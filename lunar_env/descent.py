@@ -1,7 +1,5 @@
 """``Descent``: the batch of landers, torch in and torch out. The heart that every shell wraps."""
 
-import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,18 +9,20 @@ import numpy as np
 import torch
 import warp as wp
 
-from lunar_env.builds import WHOLE, Build, build_of
-from lunar_env.faults import NAMES, FaultsDrawn, magnitude_of
-from lunar_env.lanes import WIDTH
-from lunar_env.maps import load_maps
+from lunar_env.faults.kinds import NAMES, FaultsDrawn, magnitude_of
+from lunar_env.kernel.builds import WHOLE, build_of
+from lunar_env.kernel.launch import checked_device, load_kernels, split_seed
+from lunar_env.kernel.memory import State, columns, structs, words
+from lunar_env.kernel.tables import StartDrawn, WorldDrawn, packed, settings_of
+from lunar_env.kernel.truth import Truth, tell
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import leaves
-from lunar_env.scenario import Scenario, packed, possible_faults
-from lunar_env.sensors import Beam, RangeFinderDrawn
-from lunar_env.state import Lander, Reading, Record, Sample, State, Surface, columns, structs, words
+from lunar_env.scenario import Scenario, possible_faults
+from lunar_env.sensors.range_finder import Beam, RangeFinderDrawn
+from lunar_env.state import Lander, Reading, Record, Sample, Surface
 from lunar_env.task import Outcome
-from lunar_env.truth import Truth, tell
-from lunar_env.world import StartDrawn, WorldDrawn
+from lunar_env.terrain.maps import load_maps
+from lunar_env.vehicle.lanes import WIDTH
 
 AUTORESET = ("next_step", "same_step", "disabled")
 MANY = 1024  # landers from which a CPU batch is worth a second thread
@@ -91,7 +91,7 @@ class Descent:
             len(NAMES),
             self.device,
         )
-        self._settings = self.scenario.settings(AUTORESET.index(autoreset))
+        self._settings = settings_of(self.scenario, AUTORESET.index(autoreset))
         self._build = build_of(self.scenario)
         self._allocate()
         self._launches = self._record(threads)
@@ -338,53 +338,3 @@ class Descent:
         if mask.shape != (self.num_envs,) or mask.dtype != torch.bool:
             raise ValueError(f"mask must be bool of shape ({self.num_envs},), got {mask.dtype} {tuple(mask.shape)}")
         return mask.to(self.device, torch.uint8)
-
-
-def split_seed(seed: int) -> tuple[int, int]:
-    """A seed's two 32-bit halves, as signed numbers for int32 storage."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
-    low, high = int(seed) & 0xFFFFFFFF, int(seed) >> 32
-    return low - (low >> 31 << 32), high - (high >> 31 << 32)
-
-
-def checked_device(device: str | torch.device) -> torch.device:
-    """The torch device, if it is here."""
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {device!r}') from None
-    if chosen.type not in ("cpu", "cuda"):
-        raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
-    wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # Warp's banner would spoil piped output
-    wp.init()
-    if chosen.type == "cuda":
-        if not torch.cuda.is_available():
-            raise RuntimeError(f'device={device!r} was asked for, but torch finds no CUDA GPU; use device="cpu"')
-        if not wp.is_cuda_available():
-            raise RuntimeError(f'device={device!r} was asked for, but Warp finds no CUDA driver; use device="cpu"')
-        chosen = torch.device("cuda", torch.cuda.current_device() if chosen.index is None else chosen.index)
-    return chosen
-
-
-_loaded: set[tuple[Build, str]] = set()
-
-
-def load_kernels(build: Build, device: Any) -> None:
-    """Compile the kernels, or take them from Warp's cache; say so when it takes long."""
-    if (build, device.alias) in _loaded:
-        return
-    notice = threading.Timer(
-        2.0,
-        print,
-        [f"lunar_env: compiling the physics for {device.alias}; once, some 20 s, then cached ..."],
-        {"file": sys.stderr},
-    )
-    notice.daemon = True
-    notice.start()
-    try:
-        for kernel in (build.advance if device.is_cuda else build.advance_abreast, build.reset):
-            wp.load_module(kernel.module, device=device)
-    finally:
-        notice.cancel()
-    _loaded.add((build, device.alias))

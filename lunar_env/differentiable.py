@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import torch
 import warp as wp
 
-from lunar_env.dynamics import STANDARD_GRAVITY, Forcing, derivative
 from lunar_env.missions import load_scenario
-from lunar_env.quantities import Range
+from lunar_env.quantities import Range, whole_ticks
 from lunar_env.scenario import Scenario
 from lunar_env.state import Motion
+from lunar_env.vehicle.dynamics import STANDARD_GRAVITY, Forcing, derivative
 
 wp.set_module_options({"enable_backward": True})
 
@@ -134,7 +134,7 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, scenario: Scenario, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         position, velocity, propellant, thrust = (tensor.detach().float().contiguous() for tensor in inputs)
-        per_thrust = scenario.settings(0).ticks * scenario.substeps
+        per_thrust = whole_ticks("decision_period", scenario.decision_period, scenario.tick) * scenario.substeps
         steps, landers = len(thrust) * per_thrust, thrust.shape[1]
         duration = scenario.tick / scenario.substeps
         exhaust = _fixed(scenario, "engine.specific_impulse") * _fixed(scenario, "engine.impulse_scale")

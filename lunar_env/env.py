@@ -239,13 +239,13 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         if self.render_mode is None:
             gym.logger.warn('render() draws nothing without a mode; make the environment with render_mode="rgb_array"')
             return None
-        from lunar_env.scene import picture
+        from lunar_env.rendering.view import picture
 
         frame = picture(self.descent, 0)
         if self.render_mode == "rgb_array":
             return frame
         if self._window is None:
-            from lunar_env.rendering import Window
+            from lunar_env.rendering.draw import Window
 
             self._window = Window(fps=RENDER_FPS)
         self._window.show(frame)

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 import warp as wp
 
-from lunar_env.control import to_local
-from lunar_env.dynamics import MoonDrawn, altitude_of, up_at
-from lunar_env.ground import GearDrawn
-from lunar_env.navigation import NavigationDrawn, misjudged
 from lunar_env.quantities import middle
-from lunar_env.sensors import RangeFinder, turned_by
+from lunar_env.sensors.inertial import NavigationDrawn, misjudged
+from lunar_env.sensors.range_finder import RangeFinder, turned_by
 from lunar_env.state import Belief, Motion, Reading
+from lunar_env.terrain.contact import GearDrawn
+from lunar_env.vehicle.dynamics import MoonDrawn
+from lunar_env.vehicle.frames import altitude_of, to_local, up_at
 
 wp.set_module_options({"enable_backward": False})
 

@@ -142,7 +142,7 @@ class LanderVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Pictures of the first landers, uint8 (height, width, 3)."""
-        from lunar_env.scene import picture
+        from lunar_env.rendering.view import picture
 
         return [picture(self.descent, row) for row in range(min(self.num_envs, PICTURES))]
 

@@ -5,24 +5,72 @@ A mission is a ``Scenario`` written in Python beside its sources (``lunar_env.mi
 """
 
 import dataclasses
-import difflib
 import math
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
-from lunar_env.control import ACTION_NAMES, MODES
-from lunar_env.devices import find_device
-from lunar_env.faults import NAMES
-from lunar_env.navigation import SHARES
-from lunar_env.observation import CORE, OBSERVATIONS, ObservationTable, Scales, observation_table
-from lunar_env.quantities import Leaf, Range, ends, leaves, setting, validate, whole_ticks
-from lunar_env.sensors import GRAZING, Beam, RangeFinder, turned_by
-from lunar_env.state import words
-from lunar_env.world import Settings, World
+from lunar_env.faults.kinds import NAMES, Faults
+from lunar_env.observation import OBSERVATIONS, ObservationTable, Scales, observation_table
+from lunar_env.quantities import Number, Range, ends, number, parts, setting, validate, whole_ticks
+from lunar_env.sensors.inertial import Navigation
+from lunar_env.sensors.range_finder import GRAZING, RangeFinder, turned_by
+from lunar_env.task import Limits, Reward
+from lunar_env.terrain.contact import Gear
+from lunar_env.terrain.surface import Terrain
+from lunar_env.vehicle.actuators import Attitude
+from lunar_env.vehicle.control import ACTION_NAMES, MODES, Guidance
+from lunar_env.vehicle.dynamics import Engine, Mass, Moon
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where an episode begins."""
+
+    altitude: Number = number(1000.0, "m", "of the footpads above the pad's level", low=0.1, high=1e6)
+    distance: Number = number(
+        0.0, "m", "downrange distance still to go to the pad, along the surface", low=-5.4e6, high=5.4e6
+    )
+    cross_distance: Number = number(0.0, "m", "offset from the approach plane", low=-1e5, high=1e5)
+    speed: Number = number(0.0, "m/s", "downrange, along the local horizontal", low=-1e4, high=1e4)
+    cross_speed: Number = number(0.0, "m/s", "along y", low=-1e3, high=1e3)
+    descent_rate: Number = number(30.0, "m/s", "along the local vertical", low=-1e4, high=1e4)
+    tilt: Number = number(0.0, "rad", "of the thrust axis, leaning against the motion", low=-3.2, high=3.2)
+    pitch_rate: Number = number(0.0, "rad/s", "about the body's y axis", low=-1.0, high=1.0)
+    throttle: Number = number(0.0, "-", "thrust that flows at the start", low=0.0, high=1.0)
+    propellant: Number = number(100.0, "kg", "loaded", low=0.0, high=1e6)
+    burnt: Number = number(0.0, "-", "share of the load that is gone when the episode begins", low=0.0, high=1.0)
+    progress: Number = number(
+        0.0,
+        "-",
+        "0 starts here, 1 at 60 m; for training along the whole descent; below 0 counts as 0",
+        low=-10.0,
+        high=1.0,
+    )
+    deceleration: Number = number(
+        1.0, "m/s^2", "with which a start on the way can just stop; faster ones are slowed", low=0.0, high=1e3
+    )
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that an episode may draw."""
+
+    moon: Moon = Moon()
+    mass: Mass = Mass()
+    engine: Engine = Engine()
+    attitude: Attitude = Attitude()
+    guidance: Guidance = Guidance()
+    gear: Gear = Gear()
+    navigation: Navigation = Navigation()
+    terrain: Terrain = Terrain()
+    limits: Limits = Limits()
+    reward: Reward = Reward()
+    # In a drawn row the range finders follow the struct of the parts above, then come the faults and the start.
+    sensors: tuple[RangeFinder, ...] = parts((RangeFinder(),), RangeFinder, "range finders, in the observation's order")
+    faults: Faults = Faults()
+    start: Start = Start()
 
 
 @dataclass(frozen=True)
@@ -62,7 +110,7 @@ class Scenario(World):
             )
 
     def _check_finder(self, finder: RangeFinder) -> None:
-        _refuse_taken_name(finder.name)
+        refuse_taken_name(finder.name)
         whole_ticks(f"{finder.name}.period", finder.period, self.tick)
         whole_ticks(f"{finder.name}.jitter", finder.jitter, self.tick)
         if finder.period < self.tick:
@@ -110,34 +158,11 @@ class Scenario(World):
 
     def observation_table(self) -> ObservationTable:
         """The channels that a pilot of this scenario sees."""
-        table = observation_table(self._scales(), self.sensors, self.action_names, self.history, self.observation)
+        table = observation_table(self.scales(), self.sensors, self.action_names, self.history, self.observation)
         return replace(table, pad=self.pad)
 
-    def settings(self, autoreset: int) -> Settings:
-        """The counts and choices as the kernel wants them."""
-        settings = Settings()
-        settings.mode = MODES.index(self.control)
-        settings.truth = int(self.observation == "truth")
-        settings.misjudges = int(any(any(ends(getattr(self.navigation, name))) for name in SHARES))
-        settings.autoreset = autoreset
-        settings.ticks = whole_ticks("decision_period", self.decision_period, self.tick)
-        settings.substeps = self.substeps
-        settings.seconds = self.tick
-        settings.tick_limit = whole_ticks("time_limit", self.time_limit, self.tick)
-        settings.beams = sum(self.beams().values())
-        settings.beam_columns = sum(finder.beams * (4 if finder.doppler else 3) for finder in self.sensors)
-        settings.core = 0 if self.observation == "beams" else CORE
-        settings.slots = self.delay_slots
-        settings.history = self.history
-        settings.action_size = len(self.action_names)
-        settings.numbers = len(leaves(self))
-        settings.ceiling = self.ceiling
-        settings.extent = self.extent
-        settings.spin = self.substeps / self.tick
-        settings.scales = self._scales()
-        return settings
-
-    def _scales(self) -> Scales:
+    def scales(self) -> Scales:
+        """What the numbers of an observation are divided by."""
         scales = Scales()
         scales.altitude = self.ceiling
         scales.extent = self.extent
@@ -151,57 +176,9 @@ class Scenario(World):
         return _plain(self)
 
 
-def from_dict(tree: Mapping[str, Any]) -> Scenario:
-    """The scenario that ``Scenario.to_dict`` wrote."""
-    return change(Scenario(), tree)
-
-
-def change(scenario: Scenario, changes: Mapping[str, Any]) -> Scenario:
-    """A validated copy with changes: nested tables, or dotted paths such as ``"altimeter.delay"``.
-
-    A list of two numbers is a uniform range; ``{"low": .., "high": .., "log": true}`` a logarithmic one.
-    Raises KeyError for an unknown path, TypeError or ValueError for a value that is not allowed.
-    """
-    return _changed(scenario, changes, "")
-
-
 def possible_faults(scenario: Scenario) -> tuple[str, ...]:
     """Names of the faults that an episode may have, in the order of their codes."""
     return tuple(name for name in NAMES if max(ends(getattr(scenario.faults, name).probability)) > 0.0)
-
-
-def packed(scenario: Scenario) -> dict[str, np.ndarray]:
-    """What the kernel's ``Tables`` hold about the drawn numbers, by name."""
-    numbers = leaves(scenario)
-    paths = [leaf.path for leaf in numbers]
-    return {
-        "lows": np.array([leaf.low for leaf in numbers], dtype=np.float32),
-        "highs": np.array([leaf.high for leaf in numbers], dtype=np.float32),
-        "kinds": np.array([_kind(leaf) for leaf in numbers], dtype=np.int32),
-        # By its path, so that a number that is added later changes no other's draws.
-        "names": np.array([zlib.crc32(path.encode()) for path in paths], dtype=np.uint32).view(np.int32),
-        "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
-        "beams": _beams(scenario),
-    }
-
-
-def _beams(scenario: Scenario) -> np.ndarray:
-    """(beams, words of a Beam) as the kernel's ``Beam`` lists them, integers as the bits of a float."""
-    table = np.zeros((sum(scenario.beams().values()), words(Beam)), dtype=np.float32)
-    whole, first = table.view(np.int32), 0
-    for number, finder in enumerate(scenario.sensors):
-        rows = slice(first, first + finder.beams)
-        period, jitter = (
-            whole_ticks(finder.name, seconds, scenario.tick) for seconds in (finder.period, finder.jitter)
-        )
-        table[rows, :3] = finder.directions()
-        whole[rows, 3:] = number, first, period, jitter, finder.doppler, -1 if finder.faulty else 0
-        first += finder.beams
-    return table
-
-
-def _kind(leaf: Leaf) -> int:
-    return 2 if leaf.probability else int(leaf.log)
 
 
 def _delays(scenario: Scenario) -> dict[str, float | Range]:
@@ -223,81 +200,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _nested(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted paths as nested tables, one level. Tables come first, so that a path into one adds to it."""
-    nested: dict[str, Any] = {}
-    for key, value in sorted(changes.items(), key=lambda change: "." in str(change[0])):
-        head, _, rest = str(key).partition(".")
-        if not rest:
-            nested[head] = value
-            continue
-        table = nested.setdefault(head, {})
-        if not isinstance(table, Mapping):
-            raise ValueError(f"{head!r} is given as a whole and {key!r} within it; give one of them")
-        nested[head] = {**table, rest: value}
-    return nested
-
-
-def _changed(part: Any, changes: Mapping[str, Any], path: str) -> Any:
-    known = {item.name: item for item in fields(part)}
-    nested = _nested(changes)
-    new: dict[str, Any] = {}
-    if "sensors" in known:
-        nested, new["sensors"] = _changed_sensors(part, nested)
-    for key, value in nested.items():
-        where = f"{path}.{key}" if path else key
-        if key not in known:
-            names = [*known, *(finder.name for finder in new.get("sensors", ()) if isinstance(finder, RangeFinder))]
-            close = difflib.get_close_matches(key, names, n=1)
-            hint = f"; perhaps you meant {close[0]!r}" if close else ""
-            raise KeyError(f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(names)}")
-        kind = known[key].type
-        if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-            new[key] = _changed(getattr(part, key), value, where)
-        elif "probability" in known[key].metadata:
-            new[key] = _number(where, value)
-        else:
-            new[key] = value
-    return replace(part, **new)
-
-
-def _changed_sensors(scenario: Scenario, nested: dict[str, Any]) -> tuple[dict[str, Any], tuple[RangeFinder, ...]]:
-    """The changes that are left, and the scenario's sensors after those that concern them: the list, or one by name."""
-    given = nested.get("sensors", scenario.sensors)
-    if not isinstance(given, list | tuple):
-        raise TypeError(f"sensors must be a list of devices, got {given!r}")
-    sensors = []
-    for place, value in enumerate(given):
-        finder = find_device(value) if isinstance(value, str) else value
-        if isinstance(finder, Mapping):
-            finder = _changed(RangeFinder(), finder, f"sensors[{place}]")
-        if isinstance(finder, RangeFinder):
-            _refuse_taken_name(finder.name)
-            change = nested.pop(finder.name, {})
-            if not isinstance(change, Mapping | RangeFinder):
-                raise TypeError(f"{finder.name} must be a RangeFinder or a table of its numbers, got {change!r}")
-            finder = _changed(finder, change, finder.name) if isinstance(change, Mapping) else change
-        sensors.append(finder)
-    nested.pop("sensors", None)
-    return nested, tuple(sensors)
-
-
-def _refuse_taken_name(name: str) -> None:
+def refuse_taken_name(name: str) -> None:
+    """Refuse a range finder called like another part of a scenario. Raises ValueError."""
     if name in {item.name for item in fields(Scenario)}:
         raise ValueError(f"sensors: {name!r} is the name of another part of a scenario; choose another")
-
-
-def _number(where: str, value: Any) -> Any:
-    try:
-        if isinstance(value, list | tuple):
-            if len(value) != 2:
-                raise ValueError(f"a range has two ends, got {len(value)}")
-            return Range(float(value[0]), float(value[1]))
-        if isinstance(value, Mapping):
-            unknown = set(value) - {"low", "high", "log"}
-            if unknown or not {"low", "high"} <= set(value):
-                raise ValueError(f"a range is {{low, high, log}}, got the keys {sorted(value)}")
-            return Range(float(value["low"]), float(value["high"]), bool(value.get("log", False)))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: {error}") from None
-    return value

@@ -6,11 +6,12 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.dynamics import MassDrawn, MoonDrawn, thrust_axis, up_at
-from lunar_env.ground import GearDrawn, lateral_velocity
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Record, Surface
-from lunar_env.terrain import height_below, rough, shape_below
+from lunar_env.terrain.contact import GearDrawn, lateral_velocity
+from lunar_env.terrain.surface import height_below, rough, shape_below
+from lunar_env.vehicle.dynamics import MassDrawn, MoonDrawn
+from lunar_env.vehicle.frames import thrust_axis, up_at
 
 wp.set_module_options({"enable_backward": False})
 

@@ -189,7 +189,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         """One picture per lander, uint8 (height, width, 3); None without a render mode."""
         if self.render_mode is None:
             return None
-        from lunar_env.scene import picture
+        from lunar_env.rendering.view import picture
 
         return tuple(picture(self.descent, row) for row in range(self.num_envs))
 

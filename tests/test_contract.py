@@ -8,8 +8,8 @@ from gymnasium.utils.env_checker import check_env
 
 import lunar_env
 from lunar_env import Descent, Outcome, load_scenario
-from lunar_env.control import MODES
 from lunar_env.vector_env import LanderVectorEnv
+from lunar_env.vehicle.control import MODES
 
 IDS = sorted(name for name in gym.registry if name.startswith("Lunar/"))
 EACH_ID = pytest.mark.parametrize("name", IDS)

@@ -6,11 +6,11 @@ import warp as wp
 
 pytest.importorskip("rsl_rl")
 
-from agents.config import Experiment
-from agents.learn_rsl_rl import Learner
+from agents.training.experiment import Experiment
+from agents.training.rsl_rl.learner import Learner
 from lunar_env import Descent, load_scenario
-from lunar_env.builds import PLAIN, WHOLE
-from lunar_env.truth import tell
+from lunar_env.kernel.builds import PLAIN, WHOLE
+from lunar_env.kernel.truth import tell
 
 HOPPER = 90
 

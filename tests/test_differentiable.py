@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lunar_env import Descent, Range, Scenario, differentiable, load_scenario
-from lunar_env.builds import PLAIN, WHOLE
 from lunar_env.differentiable import Flight, rollout
+from lunar_env.kernel.builds import PLAIN, WHOLE
 
 LANDERS, STEPS = 5, 12
 MASS = 400.0  # [kg] with propellant

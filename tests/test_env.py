@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 
 import lunar_env
 from lunar_env.env import RECORD, LanderEnv
-from lunar_env.scene import scene_of
+from lunar_env.rendering.view import scene_of
 
 IDS = sorted(name for name in gym.registry if name.startswith("Lunar/"))
 EXPECTED = {

@@ -10,7 +10,7 @@ import warp as wp
 from scipy import stats
 
 from lunar_env import Descent, random
-from lunar_env.descent import split_seed
+from lunar_env.kernel.launch import split_seed
 
 RARE = 1e-4
 ALL = 2**64

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lunar_env import Descent, Range, Scenario, load_scenario, scenarios
+from lunar_env.changes import change, from_dict
+from lunar_env.kernel.tables import packed, settings_of
 from lunar_env.quantities import leaves
-from lunar_env.scenario import change, from_dict, packed
-from lunar_env.sensors import RangeFinder
+from lunar_env.sensors.range_finder import RangeFinder
 
 RARE = 1e-4  # chance that an honest draw breaks a statistical bound
 EVERY_PRESET = pytest.mark.parametrize("name", scenarios())
@@ -245,9 +246,9 @@ def test_a_delay_that_cannot_occur_may_be_any() -> None:
 def test_periods_of_whole_ticks_are_taken_however_float_writes_them(tick: float) -> None:
     lags = {"altimeter.period": 3 * tick, "altimeter.delay": 6 * tick, "engine.lag": tick}
     scenario = load_scenario("vertical", tick=tick, decision_period=7 * tick, time_limit=700 * tick, **lags)
-    assert scenario.settings(0).ticks == 7
+    assert settings_of(scenario, 0).ticks == 7
     assert packed(scenario)["beams"].view(np.int32)[0, 5] == 3  # ticks between samples
-    assert scenario.settings(0).tick_limit == 700
+    assert settings_of(scenario, 0).tick_limit == 700
     assert scenario.steps == 100
 
 

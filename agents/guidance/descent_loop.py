@@ -1,8 +1,8 @@
 """The loop below ``descent_rate``: the vertical thrust that it asks for, and what of it is felt.
 
-As in lunar_env/control.py: the vertical thrust acceleration is clamp(w + (v - v_wished) / t, 0, T / m), positive up,
-for the weight w less what orbital speed carries and the loop's time constant t; the loop knows nothing of a weak
-engine. As programmed: over a decision the inertial velocity changes by thrust and gravity; what gravity does not
+As in lunar_env/vehicle/control.py: the vertical thrust acceleration is clamp(w + (v - v_wished) / t, 0, T / m),
+positive up, for the weight w less what orbital speed carries and the loop's time constant t; the loop knows nothing of
+a weak engine. As programmed: over a decision the inertial velocity changes by thrust and gravity; what gravity does not
 explain was thrust. Next to upright, over the mean of what was asked for at the decision's begin and end, that is the
 effect of the engine. All thrusts are shares of the nominal one.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from agents.guidance.braking import weight
-from agents.vehicle import Vehicle
+from agents.guidance.vehicle import Vehicle
 from lunar_env import Scenario
 from lunar_env.quantities import middle
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from agents.navigation.health import VOTES, HealthMonitor, Look
-from agents.navigation.past import Passage, Past, slant_range
+from agents.navigation.history import Passage, Past, slant_range
 from agents.navigation.tuning import FinderTuning, Tuning
 from lunar_env.observation import ObservationTable
 
@@ -100,7 +100,7 @@ class ErrorStateFilter:
     def _propagate(self, reading: dict[str, torch.Tensor]) -> None:
         """Carry errors and covariance from the last update to now.
 
-        As published (see lunar_env/navigation.py): a' = v_up, v_up' = 2 g a / R + bias + noise; in local axes that
+        As published (lunar_env/sensors/inertial.py): a' = v_up, v_up' = 2 g a / R + bias + noise; in local axes that
         turn with the vertical, v_up' = 2 (v_x dv_x + v_y dv_y) / R besides. As programmed: a product of shears, which
         keeps the covariance symmetric and positive. A constant bias b makes b^2 t^2 of variance, which grows by
         2 b^2 t: as noise of that strength it leaves the velocity's deviation right and the altitude's 18 % short.

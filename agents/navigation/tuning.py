@@ -1,6 +1,6 @@
 """What the filter assumes: standard deviations that a designer reads from data sheets and specifications.
 
-Nothing here knows what an episode drew. Marks as in lunar_env/devices.py; what carries no source is assumed.
+Nothing here knows what an episode drew. Marks as in lunar_env/sensors/devices.py; what carries no source is assumed.
 """
 
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lunar_env import Scenario
 from lunar_env.quantities import Number, Range, middle
-from lunar_env.sensors import RangeFinder
+from lunar_env.sensors.range_finder import RangeFinder
 
 FLIGHT = 200.0  # [s] over which gyro errors are taken to have grown [P]
 LEAST_VELOCITY = 0.02  # [m/s] no initial velocity is better known than that [P]

@@ -5,8 +5,6 @@ from typing import Any
 
 import torch
 
-from agents.onnx_file import read_onnx
-from agents.pilot import Flies, Pilot, require_inertial_state
 from agents.pilots.altimeter_braking import AltimeterBraking
 from agents.pilots.apollo import Apollo
 from agents.pilots.as_flown import AsFlown
@@ -15,16 +13,18 @@ from agents.pilots.dr_dv import DrDv
 from agents.pilots.gated_filter import GatedFilterPilot
 from agents.pilots.gravity_turn import GravityTurn
 from agents.pilots.inertial import Inertial
-from agents.pilots.onnx_pilot import OnnxPilot, is_onnx_pilot
 from agents.pilots.pid import Pid
 from agents.pilots.robust import Robust
 from agents.pilots.socp_mpc import SocpMpc
 from agents.pilots.suicide_burn import SuicideBurn
-from agents.pilots.user import is_user_pilot, load_user_pilot
 from agents.pilots.wary import Wary
 from agents.pilots.zem_zev import ZemZev
-from agents.policy import load_policy, read_card
+from agents.policy.network import load_policy, read_card
+from agents.policy.onnx_file import read_onnx
+from agents.policy.onnx_pilot import OnnxPilot, is_onnx_pilot
 from lunar_env import Scenario, load_scenario
+from lunar_env.flying.pilot import Flies, Pilot, require_inertial_state
+from lunar_env.flying.user_pilot import is_user_pilot, load_user_pilot
 
 CLASSICAL: dict[str, type[Pilot]] = {
     kind.name: kind
@@ -39,7 +39,7 @@ CLASSICAL: dict[str, type[Pilot]] = {
         DrDv,
         Pid,
         SocpMpc,
-        # The baselines that the faults of lunar_env/faults.py break.
+        # The baselines that the faults of lunar_env/faults/kinds.py break.
         AltimeterBraking,
         GatedFilterPilot,
         Inertial,

@@ -8,7 +8,7 @@ phase is flown at the contact rate; once begun it is not left, as is common wher
 
 import torch
 
-from agents.pilots.descent_rate import DescentRatePilot
+from agents.pilots.shared.descent_rate import DescentRatePilot
 from lunar_env import Scenario
 from lunar_env.observation import pointing_down
 

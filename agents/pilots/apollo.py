@@ -10,8 +10,8 @@ import torch
 
 from agents.guidance.apollo import augmented_apollo
 from agents.guidance.time_to_go import apollo_time
-from agents.pilots.approach import ApproachPilot
-from agents.pilots.thrust_vector import Situation
+from agents.pilots.shared.approach import ApproachPilot
+from agents.pilots.shared.thrust_vector import Situation
 from lunar_env import Scenario
 
 GAIN = 12.0  # k of Apollo's law

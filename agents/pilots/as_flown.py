@@ -7,10 +7,10 @@ flown with that plan as well.
 
 import torch
 
-from agents.pilot import Pilot, require_control
 from lunar_env import Scenario
+from lunar_env.flight_computer.orbit import flight_computer
+from lunar_env.flying.pilot import Pilot, require_control
 from lunar_env.missions import plan_of
-from lunar_env.orbit_autopilot import flight_computer
 
 
 class AsFlown(Pilot):

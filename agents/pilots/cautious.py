@@ -8,8 +8,8 @@ burns the propellant that the landing needs. From the first reading on it follow
 import torch
 
 from agents.guidance.stopping import blind_rate, stopping_rate
-from agents.pilots.descent_rate import DescentRatePilot
-from agents.vehicle import Vehicle
+from agents.guidance.vehicle import Vehicle
+from agents.pilots.shared.descent_rate import DescentRatePilot
 from lunar_env import Scenario
 
 WORST_ERROR = 1_500.0  # [m] belief above truth, the navigation's specification

@@ -8,8 +8,8 @@ that takes time to stand up ends it higher and is let down.
 import torch
 
 from agents.guidance.dr_dv import dr_dv
-from agents.pilots.approach import ApproachPilot
-from agents.pilots.thrust_vector import Situation
+from agents.pilots.shared.approach import ApproachPilot
+from agents.pilots.shared.thrust_vector import Situation
 from lunar_env import Scenario
 from lunar_env.quantities import middle
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import torch
 
-from agents.pilot import Pilot, require_control
 from lunar_env import Scenario
-from lunar_env.autopilot import Autopilot
+from lunar_env.flight_computer.autopilot import Autopilot
+from lunar_env.flying.pilot import Pilot, require_control
 from lunar_env.missions.resilience import PLAN
 
 

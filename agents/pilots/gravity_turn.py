@@ -8,7 +8,7 @@ the contact rate.
 import torch
 
 from agents.guidance.gravity_turn import against, height_lost, thrust_acceleration
-from agents.pilots.thrust_vector import Situation, ThrustVectorPilot, touch_down
+from agents.pilots.shared.thrust_vector import Situation, ThrustVectorPilot, touch_down
 from lunar_env import Scenario
 
 SHARE = 0.8  # of full thrust: what is left is the margin [P]

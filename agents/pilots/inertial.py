@@ -9,9 +9,9 @@ A belief that jumps or drifts without fixes goes unnoticed to the ground.
 
 import torch
 
-from agents.pilot import Pilot, require_control
 from lunar_env import Scenario
-from lunar_env.autopilot import Autopilot
+from lunar_env.flight_computer.autopilot import Autopilot
+from lunar_env.flying.pilot import Pilot, require_control
 from lunar_env.missions.resilience import PLAN
 
 LAST_FIX = 30.0  # [m] [V2: LPL]

@@ -7,8 +7,8 @@ at that speed and slows down exponentially; it knows neither a stopping curve no
 import torch
 
 from agents.guidance.pid import PositionCascade
-from agents.pilots.approach import ApproachPilot
-from agents.pilots.thrust_vector import Situation
+from agents.pilots.shared.approach import ApproachPilot
+from agents.pilots.shared.thrust_vector import Situation
 from lunar_env import Scenario
 
 SPEED_LIMIT = 40.0  # [m/s] [P]

@@ -20,8 +20,8 @@ import torch
 
 from agents.guidance.braking import braking, settling
 from agents.guidance.stopping import blind_rate, guarded_rate
-from agents.pilots.engine_watch import EngineWatch
-from agents.pilots.thrust_vector import GATE_HEIGHT, Situation, ThrustVectorPilot
+from agents.navigation.engine_watch import EngineWatch
+from agents.pilots.shared.thrust_vector import GATE_HEIGHT, Situation, ThrustVectorPilot
 from lunar_env import Scenario
 from lunar_env.quantities import Range
 

@@ -14,9 +14,9 @@ from math import pi, radians
 import torch
 
 from agents.guidance.braking import settling
-from agents.guidance.limits import thrust_vector
 from agents.guidance.pid import limited
-from agents.pilots.thrust_vector import Situation, ThrustVectorPilot
+from agents.guidance.thrust_limits import thrust_vector
+from agents.pilots.shared.thrust_vector import Situation, ThrustVectorPilot
 from lunar_env import Scenario
 
 SHARE_LEFT = 0.25  # of the flight time that is left, after which a plan is made anew [P]

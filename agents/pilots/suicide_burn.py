@@ -9,8 +9,8 @@ which the vehicle will be when the loop has followed.
 
 import torch
 
-from agents.pilots.descent_rate import DescentRatePilot
-from agents.vehicle import Vehicle
+from agents.guidance.vehicle import Vehicle
+from agents.pilots.shared.descent_rate import DescentRatePilot
 from lunar_env import Scenario
 
 SHARE = 0.9  # of the net deceleration; thrust that is 2 % low takes 4 % of it [P]

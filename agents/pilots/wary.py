@@ -15,14 +15,14 @@ what differs was found by asking why descents of ``any_fault`` were lost, on see
 import torch
 
 from agents.guidance.stopping import blind_rate, guarded_rate
+from agents.guidance.vehicle import Vehicle
 from agents.navigation.error_state import ErrorStateFilter
-from agents.navigation.steady import SteadyAltitude
+from agents.navigation.jumps import SteadyAltitude
+from agents.navigation.rate_loop import RateLoop
 from agents.navigation.tuning import Tuning
-from agents.pilot import Pilot, require_control
-from agents.pilots.rate_loop import RateLoop
-from agents.pilots.thrust_vector import exact
-from agents.vehicle import Vehicle
+from agents.pilots.shared.thrust_vector import exact
 from lunar_env import Scenario
+from lunar_env.flying.pilot import Pilot, require_control
 from lunar_env.quantities import Range
 
 LATEST_LOCK = 200.0  # [m] lowest first range that the pilot plans for

@@ -8,8 +8,8 @@ is let down.
 import torch
 
 from agents.guidance.apollo import zem_zev
-from agents.pilots.approach import ApproachPilot
-from agents.pilots.thrust_vector import Situation
+from agents.pilots.shared.approach import ApproachPilot
+from agents.pilots.shared.thrust_vector import Situation
 from lunar_env import Scenario
 
 STRETCH = 1.15  # of the energy-optimal time: the thrust at the end, which is the strongest, keeps a margin [P]

@@ -10,7 +10,8 @@ from lunar_env.bench.command import main
 from lunar_env.bench.contestants import ENVPOOL, FLYING, LUNAR_LANDER, ROUGH, ROWS, SINGLE, TRAINING, core, has, row
 from lunar_env.bench.floors import CACHED, COMPILED, Claim, claims
 from lunar_env.bench.measure import Contestant, Measurement, compete
-from lunar_env.bench.tables import BEGIN, END, markdown, replaced, report
+from lunar_env.bench.tables import markdown, report
+from lunar_env.markers import BEGIN, END, replaced
 
 __all__ = [
     "BEGIN",

@@ -11,8 +11,9 @@ import torch
 from lunar_env.bench.contestants import SIZES, THREADS, contestants
 from lunar_env.bench.floors import CACHED, COMPILED, claims
 from lunar_env.bench.measure import compete, first_step, progress
-from lunar_env.bench.tables import conditions, load_average, markdown, replaced, report
-from lunar_env.descent import checked_device
+from lunar_env.bench.tables import conditions, load_average, markdown, report
+from lunar_env.kernel.launch import checked_device
+from lunar_env.markers import replaced
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ import torch
 
 from lunar_env.bench.measure import Contestant, timed
 from lunar_env.descent import Descent
-from lunar_env.faults import KINDS, NAMES
+from lunar_env.faults.kinds import KINDS, NAMES
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario

@@ -15,8 +15,6 @@ from lunar_env.bench.floors import Claim
 from lunar_env.bench.measure import Measurement
 from lunar_env.missions import load_scenario
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
 
 def report(measured: Sequence[Measurement], setting: dict[str, Any], asked: Sequence[Claim]) -> dict[str, Any]:
     """Conditions, measurements and claims, as plain data."""
@@ -82,19 +80,3 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     width = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"| {a:<{width[0]}} | {b:>{width[1]}} | {c:>{width[2]}} | {d} |" for a, b, c, d in rows]
     return "\n".join([lines[0], "|---|---:|---:|---|", *lines[1:]])
-
-
-def replaced(page: Path, text: str) -> str:
-    """What the page says with this text between its two markers.
-
-    Raises:
-        ValueError: it cannot be read, or has no markers.
-    """
-    try:
-        before, found, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the page {page} cannot be read ({error}); it needs the lines {BEGIN} and {END}") from None
-    _, found_end, after = rest.partition(END)
-    if not (found and found_end):
-        raise ValueError(f"the page {page} needs the lines {BEGIN} and {END}, between which the table goes")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"

@@ -7,6 +7,7 @@ by us. Source keys are those of the missions reference, section 9.
 import difflib
 from typing import Any
 
+from lunar_env.changes import change
 from lunar_env.missions import (
     any_fault,
     apollo,
@@ -28,7 +29,7 @@ from lunar_env.missions import (
     surveyor,
 )
 from lunar_env.missions.mission import FlightPlan, Mission
-from lunar_env.scenario import Scenario, change
+from lunar_env.scenario import Scenario
 
 # By date, the newest first.
 MISSIONS: tuple[Mission, ...] = (

@@ -1,54 +1,8 @@
-"""``python -m lunar_env.missions``: fly every mission again, print the catalogue, draw the page."""
+"""``python -m lunar_env.missions``: the missions flown again, see ``lunar_env.replays``."""
 
-import argparse
 import sys
-from pathlib import Path
 
-from lunar_env.catalogue import draw, replay_all, table, text
-from lunar_env.replays import EPISODES
-
-MARKERS = ("<!-- catalogue -->", "<!-- end of catalogue -->")
-
-
-def main() -> int:
-    """The command line. Returns 0 if every replay is inside its tolerance, else 1; 2 for a wrong request."""
-    parser = argparse.ArgumentParser("python -m lunar_env.missions", description=__doc__)
-    parser.add_argument("--episodes", type=int, default=EPISODES, help="flights of each scenario")
-    parser.add_argument("--out", type=Path, default=Path("runs/missions"), help="where missions.md and .png go")
-    parser.add_argument("--page", type=Path, help="also put the table between this page's markers")
-    chosen = parser.parse_args()
-    if chosen.episodes < 1:
-        parser.error(f"--episodes must be at least 1, got {chosen.episodes}")
-    try:  # what cannot be written is refused now, not after all flights
-        chosen.out.mkdir(parents=True, exist_ok=True)
-        if chosen.page:
-            split(chosen.page)
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    replays = replay_all(chosen.episodes, lambda title: print(f"flying {title} ...", file=sys.stderr, flush=True))
-    print(text(replays))
-    (chosen.out / "missions.md").write_text(table(replays) + "\n", encoding="utf-8")
-    picture = chosen.out / "missions.png"
-    try:
-        draw(replays, picture)
-    except ImportError:
-        print('the picture needs matplotlib: pip install "lunar-env[report]"', file=sys.stderr)
-    if chosen.page:
-        before, after = split(chosen.page)
-        chosen.page.write_text(f"{before}{MARKERS[0]}\n{table(replays)}\n{MARKERS[1]}{after}", encoding="utf-8")
-    met = sum(one.met for one in replays)
-    print(f"\n{met} of {len(replays)} missions inside their tolerances; table and picture in {chosen.out}")
-    return int(met < len(replays))
-
-
-def split(page: Path) -> tuple[str, str]:
-    """What stands before and after the catalogue in a page."""
-    words = page.read_text(encoding="utf-8")
-    if not all(marker in words for marker in MARKERS):
-        raise ValueError(f"{page} needs the lines {MARKERS[0]!r} and {MARKERS[1]!r}, between which the table goes")
-    return words.split(MARKERS[0])[0], words.split(MARKERS[1])[1]
-
+from lunar_env.replays.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,13 +1,13 @@
 """Resilience's descent with whatever may go wrong with its altimeter and its engine, one at a time or several.
 
-Each of these faults is in one of ten descents [P], with the numbers that faults.py gives for training; the range finder
+Each of these faults is in one of ten descents [P], with the numbers that kinds.py gives for training; the range finder
 wakes up late in all of them, anywhere between 200 m and 5 km, as in ``resilience``. Faults of the inertial unit, the
 tanks, the ground and the touchdown sensor stay out: those are other exercises.
 """
 
-from lunar_env.faults import KINDS, with_fault
+from lunar_env.changes import change
+from lunar_env.faults.kinds import KINDS, with_fault
 from lunar_env.missions.resilience import RESILIENCE
-from lunar_env.scenario import change
 
 ALTIMETER = (
     "delayed_readings",

@@ -6,15 +6,15 @@ low gate 500 ft, vertical from 150 ft at 3 ft/s [V2: NSF]. Gear: 10 ft/s down, 4
 
 from math import radians
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import APOLLO_LANDING_RADAR, LN_200S
-from lunar_env.ground import Gear
+from lunar_env.changes import change
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import APOLLO_LANDING_RADAR, LN_200S
 from lunar_env.task import Limits, Outcome
+from lunar_env.terrain.contact import Gear
 
 FOOT = 0.3048  # [m]
 MASS = cylinder(15_103.0 - 8_248.0, 2.1, 5.5)

@@ -4,16 +4,16 @@ An inertial unit failed at 14 km, the reset led to a restart of the computer and
 attempts to restart it [V2: BER]. Telemetry ends at about 150 m and 500 km/h [V2: BER], of vertical speed.
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.faults import EngineCut, Faults
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import EngineCut, Faults
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Limits
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(150.0, 1.0, 1.5)  # dry [V2: WIKI]; about 2 m wide, 1.5 m tall [R]
 

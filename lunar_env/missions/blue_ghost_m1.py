@@ -4,14 +4,14 @@
 to about 3 ft/s [V: NASA-BG].
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.ground import Gear
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Outcome
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(469.0, 1.5, 2.0)  # dry [V2: AWN]; 3.5 m wide, 2 m tall [R]
 

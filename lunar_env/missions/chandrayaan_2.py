@@ -5,16 +5,16 @@ for large dispersions, an attitude-rate limit too low, a small target area [V2: 
 [V2: HINDU]; a hard landing within 500 m of the site [V2: LS].
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.faults import Faults, ThrustDeviation
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, ThrustDeviation
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Outcome
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(626.0, 1.2, 1.2)  # dry [R]; size [R]
 

@@ -4,14 +4,14 @@ From 30 km and 1.68 km/s; 690 s later 7.4 km, 358 m/s along, 61 m/s down; fine b
 some 30 s [V2: BHU]. Specified 2 m/s down and 0.5 m/s across [V2: ISROT], tested to 3.0 and 1.0 m/s [V2: HT].
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.ground import Gear
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Limits, Outcome
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(700.0, 1.0, 1.2)  # [P]; at most 800 kg at landing [V2: HT]; 2 x 2 x 1.2 m [R]
 

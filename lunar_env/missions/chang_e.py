@@ -6,15 +6,15 @@ Chang'e 5 met the ground with 1.99 m/s down, 0.0085 m/s across, 0.2 degrees from
 
 from math import radians
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import LN_200S, NAVIGATION_DOPPLER_LIDAR, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.ground import Gear
+from lunar_env.changes import change
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import LN_200S, NAVIGATION_DOPPLER_LIDAR, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Limits, Outcome
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(1_200.0, 1.8, 2.5)  # landed [V2: XIN]; size [R]
 CE_5_MASS = cylinder(1_850.0, 1.8, 3.0)  # 3 800 kg [R] less what was burnt, less a reserve

@@ -25,17 +25,17 @@ Of the sets that the paper makes harder, by the authors' code [V: GNAV]:
 
 from math import radians
 
-from lunar_env.actuators import Attitude
-from lunar_env.dynamics import Engine, Mass, Moon
-from lunar_env.faults import with_fault
-from lunar_env.ground import Gear
-from lunar_env.navigation import Navigation
+from lunar_env.changes import change
+from lunar_env.faults.kinds import with_fault
 from lunar_env.quantities import Range
-from lunar_env.scenario import Scenario, change
-from lunar_env.sensors import RangeFinder
+from lunar_env.scenario import Scenario, Start
+from lunar_env.sensors.inertial import Navigation
+from lunar_env.sensors.range_finder import RangeFinder
 from lunar_env.task import Limits
-from lunar_env.terrain import Terrain
-from lunar_env.world import Start
+from lunar_env.terrain.contact import Gear
+from lunar_env.terrain.surface import Terrain
+from lunar_env.vehicle.actuators import Attitude
+from lunar_env.vehicle.dynamics import Engine, Mass, Moon
 
 NOMINAL = Scenario(
     name="gaudet_nominal",

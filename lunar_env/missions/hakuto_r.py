@@ -9,17 +9,17 @@ Mission 2: resilience.py, which begins on the way; here from 20 km [V2: TSB] and
 from dataclasses import replace
 from math import radians
 
-from lunar_env.devices import SERIES_1_LASER
+from lunar_env.changes import change
 from lunar_env.missions import measures, resilience
 from lunar_env.missions.mission import Check, Mission
 from lunar_env.missions.whole_descent import dispersed, engine, start_from_orbit, whole_descent
-from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
-from lunar_env.sensors import RangeFinder
+from lunar_env.scenario import Start
+from lunar_env.sensors.devices import SERIES_1_LASER
+from lunar_env.sensors.inertial import Navigation
+from lunar_env.sensors.range_finder import RangeFinder
 from lunar_env.task import Outcome
-from lunar_env.terrain import Terrain
-from lunar_env.world import Start
+from lunar_env.terrain.surface import Terrain
 
 WEBCAST = "first flight's webcast: 300 km/h at 3 km, 120 km/h at 1 km, 17 km/h at 20 m [V2: ASTV]"
 

@@ -5,18 +5,18 @@ was at 15 km, more than 12 minutes before touchdown. Vertical speed was about th
 2 m/s [V2: ARS1]; another report has 2.7 and 0.9 m/s [V2: TECHE].
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.faults import Faults, RangingLoss, UnsteadySite
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, RangingLoss, UnsteadySite
 from lunar_env.missions import measures
 from lunar_env.missions.mission import FULL_TURN, Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
-from lunar_env.navigation import Navigation
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
+from lunar_env.sensors.inertial import Navigation
 from lunar_env.task import Limits, Outcome
-from lunar_env.terrain import Terrain
+from lunar_env.terrain.contact import Gear
+from lunar_env.terrain.surface import Terrain
 
 MASS = cylinder(675.0, 0.8, 3.0)  # dry [R]; 4.0 m tall on a body 1.57 m wide [V2: IGAR]
 
@@ -46,7 +46,7 @@ FLOWN = change(
         "faults": Faults(
             ranging_loss=RangingLoss(probability=1.0, below=15_000.0, loss=1.0, bias=75.0),
             # 75 m at 15 km grow to 100 m, and 2.4 m/s turn into 2, in the ten minutes that are left: a belief that is
-            # too high computes too little gravity, one that is off sideways a wrong vertical (navigation.py).
+            # too high computes too little gravity, one that is off sideways a wrong vertical (inertial.py).
             # 2 m/s of lateral speed that navigation did not see [V2: ARS1].
             unsteady_site=UnsteadySite(probability=1.0, drift=2.4),
         ),

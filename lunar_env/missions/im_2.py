@@ -6,12 +6,12 @@ plateau and came to rest in a crater 250 m (company) or 400 m (NASA) from its ta
 
 from dataclasses import replace
 
-from lunar_env.devices import TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.faults import Faults, NoiseBurst, Outliers, UnsteadySite
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, NoiseBurst, Outliers, UnsteadySite
 from lunar_env.missions import im_1, measures
 from lunar_env.missions.mission import Check, Mission
 from lunar_env.missions.whole_descent import HIGHLAND
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Outcome
 
 PLANNED = change(

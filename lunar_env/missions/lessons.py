@@ -3,9 +3,8 @@
 from math import radians
 
 from lunar_env.quantities import Range
-from lunar_env.scenario import Scenario
-from lunar_env.sensors import RangeFinder
-from lunar_env.world import Start
+from lunar_env.scenario import Scenario, Start
+from lunar_env.sensors.range_finder import RangeFinder
 
 VERTICAL = Scenario(
     name="vertical",

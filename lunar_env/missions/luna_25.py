@@ -5,19 +5,19 @@ ended it [V2: SNL]. The burn was to lower an orbit of 100 km to one of 18 km on 
 much again, 28 m/s, puts the lowest point 21 km below the ground [C].
 """
 
-from lunar_env.control import Guidance
-from lunar_env.devices import TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.faults import DeadAccelerometer, Faults
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import DeadAccelerometer, Faults
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import OrbitPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, whole_descent
-from lunar_env.navigation import Navigation
-from lunar_env.orbit_autopilot import OrbitPlan
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.scenario import Start
+from lunar_env.sensors.devices import TEAMINDUS_LONG_RANGE_LASER
+from lunar_env.sensors.inertial import Navigation
 from lunar_env.task import Outcome
-from lunar_env.world import Start
+from lunar_env.terrain.contact import Gear
+from lunar_env.vehicle.control import Guidance
 
 MASS = cylinder(605.0, 1.2, 2.0)  # [R]
 BURN = 18.6  # [m/s] [C]

@@ -10,21 +10,21 @@ the ground [V2: MPL].
 
 from math import radians
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.control import Guidance
-from lunar_env.devices import STIM300
-from lunar_env.dynamics import Moon
-from lunar_env.faults import Faults, GyroSaturation, SpuriousTouchdown
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, GyroSaturation, SpuriousTouchdown
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import dispersed, engine, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
-from lunar_env.sensors import RangeFinder
+from lunar_env.scenario import Start
+from lunar_env.sensors.devices import STIM300
+from lunar_env.sensors.range_finder import RangeFinder
 from lunar_env.task import Limits, Outcome
-from lunar_env.terrain import Terrain
-from lunar_env.world import Start
+from lunar_env.terrain.contact import Gear
+from lunar_env.terrain.surface import Terrain
+from lunar_env.vehicle.control import Guidance
+from lunar_env.vehicle.dynamics import Moon
 
 MARS = Moon(surface_gravity=3.71, radius=3_389_500.0)  # [R]
 RADAR = RangeFinder(delay=0.1, maximum_range=10_000.0, noise=0.5, noise_growth=0.005)  # Doppler radars; numbers [P]

@@ -1,11 +1,25 @@
 """What a replay is measured by: each function turns flights into the mean of one published quantity."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from lunar_env.flights import Flights
 from lunar_env.task import Outcome
+
+
+@dataclass(frozen=True)
+class Flights:
+    """A batch of flights, decision by decision; what comes after a flight's end is nan."""
+
+    trace: dict[str, np.ndarray]  # each (decisions, flights)
+    record: dict[str, np.ndarray]  # each (flights,), see state.Record; nan where there was no end
+    outcome: np.ndarray  # (flights,) codes of Outcome
+    period: float  # [s] of a decision
+
+    def errors(self) -> np.ndarray:
+        """(decisions, flights) believed minus true height [m]."""
+        return self.trace["believed_height"] - self.trace["height"]
 
 
 def at_touchdown(quantity: str) -> Callable[[Flights], float]:

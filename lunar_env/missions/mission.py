@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lunar_env.actuators import Attitude
-from lunar_env.autopilot import FlightPlan
-from lunar_env.dynamics import Mass
-from lunar_env.flights import Flights
+from lunar_env.missions.measures import Flights
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.quantities import Number, Range, middle
 from lunar_env.scenario import Scenario
+from lunar_env.vehicle.actuators import Attitude
+from lunar_env.vehicle.dynamics import Mass
 
 FULL_TURN = Range(0.0, 6.283185)
 TURN_RATE = 0.2  # [rad/s^2] that the reaction control of a vehicle of unknown torque can give [P], as Series 1's

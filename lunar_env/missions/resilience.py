@@ -11,15 +11,15 @@ Its altitude is [P]: "below 12 km" a minute earlier, and high enough that pitch-
 
 from math import radians
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import SERIES_1_LASER
-from lunar_env.dynamics import Engine
-from lunar_env.faults import Faults, LateAcquisition
-from lunar_env.navigation import Navigation
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, LateAcquisition
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.quantities import Range
-from lunar_env.scenario import Scenario, change
-from lunar_env.terrain import Terrain
-from lunar_env.world import Start
+from lunar_env.scenario import Scenario, Start
+from lunar_env.sensors.devices import SERIES_1_LASER
+from lunar_env.sensors.inertial import Navigation
+from lunar_env.terrain.surface import Terrain
+from lunar_env.vehicle.dynamics import Engine
 
 FULL_TURN = Range(0.0, radians(360.0))
 

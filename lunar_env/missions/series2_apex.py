@@ -1,13 +1,13 @@
 """Series 2 / APEX: the announced next lander of ispace-U.S. and Draper. Every number is assumed [P]."""
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
-from lunar_env.ground import Gear
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, STIM300, TEAMINDUS_LONG_RANGE_LASER
 from lunar_env.task import Outcome
+from lunar_env.terrain.contact import Gear
 
 MASS = cylinder(800.0, 1.4, 3.0)  # [P]
 

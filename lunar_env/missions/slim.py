@@ -6,17 +6,17 @@ speed, inside its specification, with lateral speed and attitude outside [V2: JA
 
 from dataclasses import replace
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.control import Guidance
-from lunar_env.devices import NAVIGATION_DOPPLER_LIDAR, SLIM_PULSE_RADAR, STIM300
-from lunar_env.faults import EngineLoss, Faults
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import EngineLoss, Faults
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import HIGHLAND, engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
+from lunar_env.sensors.devices import NAVIGATION_DOPPLER_LIDAR, SLIM_PULSE_RADAR, STIM300
 from lunar_env.task import Limits, Outcome
+from lunar_env.terrain.contact import Gear
+from lunar_env.vehicle.control import Guidance
 
 MASS = cylinder(190.0, 1.2, 1.7)  # dry [V: NSSDC]; 2.4 x 1.7 x 2.7 m [R]
 

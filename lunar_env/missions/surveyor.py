@@ -5,19 +5,19 @@ After the retro about 110 m/s at 11 km; verniers cut at 3.4 m, about 3 m/s at th
 bounced twice [R].
 """
 
-from lunar_env.autopilot import FlightPlan
-from lunar_env.control import Guidance
-from lunar_env.devices import APOLLO_LANDING_RADAR, STIM300
-from lunar_env.faults import Faults, MissedTouchdown
-from lunar_env.ground import Gear
+from lunar_env.changes import change
+from lunar_env.faults.kinds import Faults, MissedTouchdown
 from lunar_env.missions import measures
 from lunar_env.missions.mission import Check, Mission, cylinder, reaction_control
+from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import MARE, dispersed, engine, whole_descent
 from lunar_env.quantities import Range
-from lunar_env.scenario import change
-from lunar_env.sensors import RangeFinder
+from lunar_env.scenario import Start
+from lunar_env.sensors.devices import APOLLO_LANDING_RADAR, STIM300
+from lunar_env.sensors.range_finder import RangeFinder
 from lunar_env.task import Limits, Outcome
-from lunar_env.world import Start
+from lunar_env.terrain.contact import Gear
+from lunar_env.vehicle.control import Guidance
 
 POUND = 4.44822  # [N]
 MASS = cylinder(290.0, 1.2, 1.5)  # below its landing mass [V2: WIKI]; size [R]

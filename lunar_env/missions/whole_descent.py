@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from lunar_env.control import Guidance
-from lunar_env.dynamics import Engine
 from lunar_env.missions.mission import FULL_TURN
 from lunar_env.quantities import Range
-from lunar_env.scenario import Scenario
-from lunar_env.terrain import Terrain
-from lunar_env.world import Start
+from lunar_env.scenario import Scenario, Start
+from lunar_env.terrain.surface import Terrain
+from lunar_env.vehicle.control import Guidance
+from lunar_env.vehicle.dynamics import Engine
 
 MAP_TURN: dict[str, Any] = {"turn": FULL_TURN, "shift_x": Range(0.0, 32_768.0), "shift_y": Range(0.0, 32_768.0)}
 # Sites are chosen for being smoother than their surroundings: half of mare's heights, a quarter of highland's [P];

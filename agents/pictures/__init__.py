@@ -1,0 +1,1 @@
+"""Figures of descents, of learning and of the frontier."""

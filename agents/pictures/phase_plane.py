@@ -1,0 +1,124 @@
+"""The plane of altitude and descent rate, where a landing is won or lost.
+
+Altitude stands on a square-root axis: the stopping curve v = sqrt(2 a h) becomes a straight line, and both
+the kilometres of the approach and the last hundred metres can be read.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from agents.pictures.recorded_flight import SOFT_BOX, STRICT_BOX, Flight
+from agents.pictures.style import (
+    GOOD,
+    INK,
+    MOST_VECTORS,
+    MUTED,
+    PAPER,
+    SHADE,
+    Frame,
+    metres,
+    root,
+    root_axis,
+    square,
+    thin,
+)
+
+LAST_METRES = 25.0  # [m] the zoom on the ground begins here
+LAST_SPEED = 8.0  # [m/s] and ends here
+
+
+def draw_plane(
+    axes: Axes, flights: Sequence[Flight], colours: Mapping[str, str], frame: Frame, deceleration: float
+) -> None:
+    """Tracks over the stopping curve v = sqrt(2 a h); the deceleration a [m/s²] is net of gravity."""
+    if not deceleration > 0:
+        raise ValueError(f"deceleration must be positive, got {deceleration} m/s²")
+    root_axis(axes, "y", frame.altitude, metres)
+    axes.set_xlim(frame.climb, frame.rate)
+    axes.set_title("altitude")
+    axes.set_xlabel("descent rate, m/s", loc="right")
+    fastest = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
+    speed = np.array([0.0, fastest, frame.rate])
+    stop = np.minimum(speed, fastest) ** 2 / (2 * deceleration)  # straight on this axis: two points draw it
+    axes.fill_between(speed, stop, color=SHADE, lw=0, zorder=0)
+    axes.plot(speed[:2], stop[:2], color=MUTED, lw=1.0, zorder=1)
+    few = len(flights) < 8
+    pixels = sum(flight.time.size for flight in flights) > MOST_VECTORS
+    for flight in flights:
+        rate, altitude = thin(*flight.track())
+        style = {"color": colours[flight.pilot], "alpha": 1.0 if few else 0.55}
+        axes.plot(rate, altitude, lw=1.8 if few else 1.0, rasterized=pixels, **style)
+        mark_end(axes, rate, altitude, flight.outcome, style)
+    name_stopping_curve(axes, flights, frame, deceleration)
+
+
+def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, deceleration: float) -> None:
+    """Write under the curve, along it, where the tracks leave most room."""
+    top = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
+    curve = np.linspace(0, top, 101)
+    points = frame.share(curve, curve**2 / (2 * deceleration)) - (0, 0.04)
+    middles = np.arange(80, 25, -5)
+    middle = middles[clearest(flights, frame, [points[i - 20 : i + 21 : 5] for i in middles])]
+    here = curve[middle]
+    style = {"rotation_mode": "anchor", "transform_rotates_text": True, "color": MUTED, "zorder": 1}
+    style["rotation"] = np.degrees(np.arctan2(here, deceleration))  # of the tangent in m and m/s
+    height = square(root(here**2 / (2 * deceleration)) - 0.02 * root(frame.altitude))
+    axes.text(here, height, f"stops at {deceleration:.1f} m/s²", ha="center", va="top", **style)
+    ends = (0.985, 0.86, 0.74)
+    words = [np.stack([np.linspace(end - 0.27, end, 10), np.full(10, 0.045)], axis=1) for end in ends]
+    end = ends[clearest(flights, frame, words)]
+    axes.text(end, 0.03, "too late to stop", transform=axes.transAxes, ha="right", color=MUTED, zorder=1)
+
+
+def clearest(flights: Sequence[Flight], frame: Frame, candidates: Sequence[np.ndarray]) -> int:
+    """The first of some places, each (n, 2) shares of the plane, that is clear of tracks, or the clearest."""
+    tracks = np.concatenate([frame.share(*thin(*flight.track())) for flight in flights])
+    tracks = tracks[np.isfinite(tracks).all(axis=1)][:: 1 + len(tracks) // 2_000]
+    if not len(tracks):
+        return 0
+    room = [np.abs(tracks[:, None] - place).max(axis=2).min() for place in candidates]
+    return int(np.argmax(np.minimum(room, 0.05)))
+
+
+def mark_end(axes: Axes, rate: np.ndarray, altitude: np.ndarray, outcome: str, style: Mapping) -> None:
+    """A dot where a flight landed, a cross where it ended otherwise."""
+    marker = {"marker": "o", "ms": 5} if outcome == "landed" else {"marker": "x", "ms": 6, "mew": 1.8}
+    axes.plot(rate[-1:], altitude[-1:], clip_on=False, zorder=6, **marker, **style)
+
+
+def mark_first_reading(axes: Axes, flight: Flight, frame: Frame) -> None:
+    """A ring at the first valid range, with its altitude and descent rate in words."""
+    rate, altitude = flight.first_valid_descent_rate, flight.first_valid_altitude
+    if not (np.isfinite(rate) and np.isfinite(altitude)):
+        axes.text(0.03, 0.5, "no valid range ever came", transform=axes.transAxes)
+        return
+    axes.plot(rate, altitude, "o", ms=7, mfc=PAPER, mec=INK, mew=1.6, zorder=7)
+    ring = frame.share(np.array(rate), np.array(altitude))
+    places = [np.array([x, y]) for x in (0.03, 0.53) for y in np.arange(0.5, 0.93, 0.07)]
+    places.sort(key=lambda place: float(np.hypot(place[0] + 0.22 - ring[0], place[1] - ring[1])))
+    box = np.stack(np.meshgrid(np.linspace(0, 0.44, 12), np.linspace(-0.07, 0.07, 4)), axis=-1).reshape(-1, 2)
+    place = places[clearest([flight], frame, [corner + box for corner in places])]
+    text = f"first valid range\n{altitude:,.0f} m, falling at {rate:.0f} m/s"
+    arrow = {"arrowstyle": "-", "color": MUTED, "lw": 0.8, "shrinkB": 5}
+    where = {"xytext": place, "textcoords": "axes fraction", "va": "center", "ha": "left", "zorder": 7}
+    axes.annotate(text, (rate, altitude), arrowprops=arrow, **where)
+
+
+def draw_last_metres(axes: Axes, flight: Flight, colour: str) -> None:
+    """The plane near its origin on plain axes, with the box of a soft landing."""
+    rate, altitude = flight.track()
+    for limit, name in ((SOFT_BOX[0], "soft"), (STRICT_BOX[0], "strict")):
+        axes.axvspan(0, limit, color=GOOD, alpha=0.15, lw=0, zorder=0)
+        place = {"xytext": (-3, -3), "textcoords": "offset points", "ha": "right", "va": "top", "color": GOOD}
+        axes.annotate(name, (limit, LAST_METRES), **place)
+    axes.plot(rate, altitude, color=colour, lw=1.8)
+    axes.set(xlim=(0, LAST_SPEED), ylim=(0, LAST_METRES), title=f"altitude, the last {LAST_METRES:g} m")
+    axes.set_xlabel("descent rate, m/s", loc="right")
+    axes.set_yticks((0, 10, 20), ("0", "10 m", "20 m"))
+    speed = flight.touchdown_descent_rate
+    if speed > LAST_SPEED:
+        axes.text(LAST_SPEED, 0.45 * LAST_METRES, f"touches far off, at {speed:.0f} m/s →", ha="right")
+    elif np.isfinite(speed):
+        mark_end(axes, rate, altitude, flight.outcome, {"color": colour})

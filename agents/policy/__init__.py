@@ -1,0 +1,1 @@
+"""The learned pilot: what it is shown, its network, its files."""

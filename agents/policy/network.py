@@ -1,0 +1,184 @@
+"""The learned pilot: a small network, saved as safetensors and JSON. Loading one never runs anybody's code."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from agents.policy.features import Features
+from agents.run_folder import write_atomic, write_json
+from lunar_env import Scenario
+from lunar_env.flying.pilot import PILOTS_OWN, require_control
+
+FORMAT = "lunar_env.policy/1"
+WEIGHTS, CARD = "policy.safetensors", "policy.json"
+CELLS: dict[str, Any] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall not fill the memory
+
+
+class PolicyFileError(ValueError):
+    """Raised when a policy on disk cannot be used; the message names the file and what is wrong with it."""
+
+
+class PolicyNetwork(nn.Module):
+    """Features to mean action: a recurrent cell if it has a memory, then tanh layers. No randomness.
+
+    Args:
+        feature_size: numbers in.
+        hidden: sizes of the tanh layers.
+        action_size: numbers out.
+        memory: "none", "gru" or "lstm": what stands before the layers.
+        memory_size: numbers that it gives to the layers.
+        squash: the action is the tanh of the last layer, as soft actor-critic learns it.
+    """
+
+    def __init__(
+        self,
+        feature_size: int,
+        hidden: tuple[int, ...],
+        action_size: int,
+        memory: str = "none",
+        memory_size: int = 0,
+        squash: bool = False,
+    ) -> None:
+        super().__init__()
+        self.memory, self.memory_size, self.squash = memory, memory_size, squash
+        sizes = (memory_size or feature_size, *hidden)
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], action_size))
+        if memory != "none":
+            self.cell = CELLS[memory](feature_size, memory_size)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that it remembers of each lander; a long short-term memory has two for each that it shows."""
+        return {"none": 0, "gru": 1, "lstm": 2}[self.memory] * self.memory_size
+
+    def forward(self, features: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, feature_size) and (N, state_size) to the action (N, action_size), not yet clipped, and the new state."""
+        if self.memory == "gru":
+            state = features = self.cell(features, state)
+        elif self.memory == "lstm":
+            shown, kept = self.cell(features, state.chunk(2, dim=-1))
+            features, state = shown, torch.cat([shown, kept], dim=-1)
+        action = self.layers(features)
+        return (torch.tanh(action) if self.squash else action), state
+
+
+class LearnedPilot:
+    """Flies a network in any scenario that speaks its control mode."""
+
+    def __init__(
+        self,
+        name: str,
+        network: PolicyNetwork,
+        control: str,
+        scenario: Scenario,
+        device: torch.device | str = "cpu",
+        differences: bool = False,
+    ) -> None:
+        require_control(name, scenario, control)
+        self.features = Features(scenario, differences).to(device)
+        self.network = network.to(device)
+        self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget what was remembered of the masked landers."""
+        if self.state is None or len(self.state) != len(mask):
+            self.state = torch.zeros(len(mask), self.network.state_size, device=mask.device)
+        self.state = torch.where(mask[:, None], 0.0, self.state)
+
+    @torch.no_grad()
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The mean action (N, action_size), clipped to [-1, 1]."""
+        if self.state is None:
+            self.reset(torch.ones(len(observation), dtype=torch.bool, device=observation.device))
+        action, self.state = self.network(self.features(observation), self.state)
+        return action.clamp(-1.0, 1.0)
+
+
+def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: dict[str, Any]) -> None:
+    """Write weights and card. ``told`` is what the card says about how the policy came to be."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    hidden = [layer.out_features for layer in network.layers if isinstance(layer, nn.Linear)][:-1]
+    card = {
+        "format": FORMAT,
+        "control": scenario.control,
+        "history": scenario.history,
+        "hidden": hidden,
+        "memory": {"kind": network.memory, "size": network.memory_size},
+        "squash": network.squash,
+        "scenario": scenario.name,
+        **told,
+    }
+    write_atomic(folder / WEIGHTS, lambda temporary: save_file(weights, str(temporary)))
+    write_json(folder / CARD, card)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a saved policy."""
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PolicyFileError(
+            f"no policy in {folder}: {CARD} is missing; name a finished run or a shipped pilot"
+        ) from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise PolicyFileError(f"{path} cannot be read as JSON: {error}") from None
+    needed = {"format": str, "control": str, "history": int, "hidden": list}
+    for key, kind in needed.items():
+        if not isinstance(card, dict) or not isinstance(card.get(key), kind):
+            raise PolicyFileError(f"{path} has no {key!r} of type {kind.__name__}; it is not a policy card")
+    sizes = [card["history"], *card["hidden"]]
+    if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
+        raise PolicyFileError(f"{path}: history and hidden are whole numbers from 1 to {LARGEST}, got {sizes}")
+    memory = card.setdefault("memory", {"kind": "none", "size": 0})  # cards from before there was one lack it
+    if not isinstance(memory, dict) or memory.get("kind") not in ("none", *CELLS):
+        raise PolicyFileError(f"{path}: memory.kind must be one of none, {', '.join(CELLS)}, got {memory!r}")
+    least = 0 if memory["kind"] == "none" else 1
+    if type(memory.get("size")) is not int or not least <= memory["size"] <= least * LARGEST:
+        raise PolicyFileError(f"{path}: memory.size must be {least} to {least * LARGEST}, got {memory.get('size')!r}")
+    wishes = card.setdefault("wishes", {})  # older cards lack it, and the next one
+    if not isinstance(wishes, dict) or not all(path.split(".")[0] in PILOTS_OWN for path in wishes):
+        raise PolicyFileError(f"{path}: wishes are changes to {' and '.join(PILOTS_OWN)}, got {wishes!r}")
+    for key in ("squash", "differences"):
+        if type(card.setdefault(key, False)) is not bool:
+            raise PolicyFileError(f"{path}: {key} must be true or false, got {card[key]!r}")
+    if card["format"] != FORMAT:
+        raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
+    return card
+
+
+def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "cpu") -> LearnedPilot:
+    """The pilot saved in a folder, ready to fly a scenario. Everything is checked before it is believed."""
+    card = read_card(folder)
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(str(path))
+    except FileNotFoundError:
+        raise PolicyFileError(f"no weights in {folder}: {WEIGHTS} is missing") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
+    require_control(folder.name, scenario, card["control"])
+    features = Features(scenario, card["differences"])
+    memory = card["memory"]
+    network = PolicyNetwork(
+        features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]
+    )
+    for name, expected in network.state_dict().items():
+        found = weights.get(name)
+        if found is None or found.shape != expected.shape or found.dtype != expected.dtype:
+            shape = None if found is None else f"{found.dtype} {tuple(found.shape)}"
+            raise PolicyFileError(f"{path}: {name} is {shape}, needed is {expected.dtype} {tuple(expected.shape)}")
+        if not bool(torch.isfinite(found).all()):
+            raise PolicyFileError(f"{path}: {name} holds numbers that are not finite")
+    network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    return LearnedPilot(folder.name, network, card["control"], scenario, device, card["differences"])

@@ -1,0 +1,1 @@
+"""Episodes, landing rates and comparisons: the numbers that one may quote."""

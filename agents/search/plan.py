@@ -1,0 +1,246 @@
+"""A search as a TOML file: an experiment, changes to it, and the numbers to look for. Unknown keys are errors."""
+
+import json
+import math
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import optuna
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+
+from agents.training.experiment import ConfigError, Experiment, Strict, load_experiment
+from agents.training.prepare import learner_of, scenarios_of
+
+# Training may use any seed below 1,000,000 and the final evaluation none. A search keeps the last tenth for itself: it
+# trains below, and what it picks is then evaluated on descents that have chosen nothing.
+VALIDATION_SEEDS = range(900_000, 1_000_000)
+
+
+def number(value: Any) -> Any:
+    """A finite number of TOML, whole or not."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError(f"must be a finite number, got {value!r}")
+    return value
+
+
+def choice(value: Any) -> Any:
+    """Anything of TOML but a table and a date."""
+    for item in value if isinstance(value, list) else [value]:
+        if type(item) not in (bool, int, float, str) or (isinstance(item, float) and not math.isfinite(item)):
+            raise ValueError(f"must be true, false, a finite number, a text or a list of these, got {value!r}")
+    return value
+
+
+Number = Annotated[int | float, BeforeValidator(number)]
+Choice = Annotated[Any, BeforeValidator(choice)]
+
+
+class Interval(Strict):
+    """All numbers between two, both included: whole ones if both are whole."""
+
+    low: Number
+    high: Number
+    log: bool = Field(False, description="even in the logarithm")
+    step: Number | None = Field(None, description="from one number to the next")
+
+    @model_validator(mode="after")
+    def _can_be_drawn_from(self) -> "Interval":
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs a low above 0, got {self.low}")
+        if self.step is None:
+            return self
+        if self.log:
+            raise ValueError(f"log and a step of {self.step} exclude each other; leave one out")
+        if self.whole and not isinstance(self.step, int):
+            raise ValueError(f"between whole numbers a step is whole, got {self.step}; or write low = {self.low}.0")
+        steps = (self.high - self.low) / self.step if self.step > 0 else 0.0
+        if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
+            raise ValueError(f"step must lead from {self.low} to {self.high} in whole steps, got {self.step}")
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds whole numbers only."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    def samples(self) -> list[str]:
+        """Both ends, and one between them, which is not whole unless all are: as TOML."""
+        between = self.low + (self.step or (self.high - self.low) / math.pi)
+        return [json.dumps(value) for value in (self.low, self.high, int(between) if self.whole else between)]
+
+    def suggest(self, trial: optuna.Trial, path: str) -> str:
+        """What a trial takes, as TOML."""
+        if self.whole:
+            low, high, step = int(self.low), int(self.high), int(self.step or 1)
+            return json.dumps(trial.suggest_int(path, low, high, step=step, log=self.log))
+        return json.dumps(trial.suggest_float(path, self.low, self.high, step=self.step, log=self.log))
+
+
+class Choices(Strict):
+    """A few values without an order."""
+
+    values: tuple[Choice, ...] = Field(min_length=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_list(cls, values: Any) -> Any:
+        return {"values": values}
+
+    @model_validator(mode="after")
+    def _are_different(self) -> "Choices":
+        if len(set(self.samples())) < len(self.values):
+            raise ValueError(f"choices must differ from each other, got {', '.join(self.samples())}")
+        return self
+
+    def samples(self) -> list[str]:
+        """All of them, as TOML."""
+        return [json.dumps(value) for value in self.values]
+
+    def suggest(self, trial: optuna.Trial, path: str) -> str:
+        """What a trial takes, as TOML. The study knows it as this text: a list is nothing that it could keep."""
+        return str(trial.suggest_categorical(path, self.samples()))
+
+
+ENTRY = Discriminator(
+    lambda entry: "table" if isinstance(entry, dict) else "list" if isinstance(entry, list) else None,
+    custom_error_type="entry",
+    custom_error_message="must be { low = ..., high = ... }, with log or step, or a list of choices",
+)
+Entry = Annotated[Annotated[Interval, Tag("table")] | Annotated[Choices, Tag("list")], ENTRY]
+
+
+class Validation(Strict):
+    """The descents that trials are compared on, the same for all."""
+
+    episodes: int = Field(500, ge=1)
+    seed: int = Field(VALIDATION_SEEDS[0], ge=VALIDATION_SEEDS[0], le=VALIDATION_SEEDS[-1])
+
+
+class Pruning(Strict):
+    """When a trial is stopped: if its best landing rate so far is below the median of the others' at that moment."""
+
+    reports: int = Field(20, ge=1, description="moments of a training, evenly spread over its decisions")
+    warmup: float = Field(0.5, ge=0.0, le=1.0, description="share of a training that is never cut short; 1 for all")
+    startup: int = Field(5, ge=1, description="trials that must be complete before one is stopped")
+
+
+class Search(Strict):
+    """What to look for, and how."""
+
+    experiment: str = Field(description="TOML file, as seen from this one or from the current folder")
+    trials: int = Field(40, ge=1, description="of all processes together")
+    objective: Literal["landed", "landed_strict"] = Field("landed", description="as the evaluation counts them")
+    overrides: dict[str, Choice] = Field({}, description="changes to the experiment, by path")
+    validation: Validation = Validation()
+    pruning: Pruning = Pruning()
+    space: dict[str, Entry] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that can be begun."""
+
+    name: str
+    search: Search
+    base: Path  # of the experiment
+    overrides: tuple[str, ...]  # of every trial, as key.path=value
+    seed: int
+
+    def experiment(self, *overrides: str) -> Experiment:
+        """What a trial trains with its own overrides."""
+        return load_experiment(self.base, (*self.overrides, *overrides))
+
+    def record(self) -> dict[str, Any]:
+        """All that makes trials comparable: what joins a study has to agree."""
+        asked = self.search.model_dump(mode="json", include={"objective", "validation", "pruning"})
+        space = {path: entry.model_dump(mode="json", exclude_none=True) for path, entry in self.search.space.items()}
+        return {"experiment": self.experiment().model_dump(mode="json"), **asked, "space": space, "seed": self.seed}
+
+
+def load_plan(path: Path, overrides: tuple[str, ...], seed: int) -> Plan:
+    """Read a search file, and refuse what could not be trained.
+
+    Args:
+        path: of the TOML file.
+        overrides: to the experiment, as key.path=value, after those in the file.
+        seed: of what draws the trials' numbers.
+    """
+    search = load_search(path)
+    fixed = [f"{key}={json.dumps(value)}" for key, value in search.overrides.items()]
+    newest = {override.partition("=")[0]: override for override in (*fixed, *overrides)}
+    beside = Path(os.path.normpath(path.parent / search.experiment))
+    base = beside if beside.exists() else Path(search.experiment)
+    plan = Plan(f"{path.stem}_s{seed}", search, base, tuple(newest.values()), seed)
+    wanted = plan.experiment()
+    scenarios_of(wanted)
+    learner_of(wanted.algorithm)
+    if wanted.seed >= VALIDATION_SEEDS[0]:
+        raise ConfigError(
+            f"a search trains with a seed below {VALIDATION_SEEDS[0]:,}, got {wanted.seed:,}: "
+            "its trials are compared on the descents of those above"
+        )
+    for key, entry in search.space.items():
+        check_entry(plan, wanted, key, entry)
+    return plan
+
+
+def check_entry(plan: Plan, wanted: Experiment, key: str, entry: Interval | Choices) -> None:
+    """Refuse a path that the experiment lacks, or that changes nothing, and values that it does not take."""
+    if key in (override.partition("=")[0] for override in plan.overrides):
+        raise ConfigError(f"{key} is in [space] and among the overrides as well; leave one out")
+    ignored = "off_policy." if wanted.algorithm.endswith("ppo") else "ppo."
+    if key.startswith(ignored) and "algorithm" not in plan.search.space:
+        raise ConfigError(f"space.{key}: {wanted.algorithm} does not use it")
+    if key == "seed" or key.startswith("evaluation."):
+        raise ConfigError(f"space.{key}: cannot be searched for, a pilot is not better for it")
+    for value in entry.samples():
+        try:
+            scenarios_of(plan.experiment(f"{key}={value}"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"space.{key} at {value}: {error.args[0] if error.args else error}") from None
+
+
+def load_search(path: Path) -> Search:
+    """Read a search file, in which a path may be quoted as a whole or stand in nested tables."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}; there is configs/search/resilience.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for table in ("overrides", "space"):
+        if isinstance(tree.get(table), dict):
+            tree[table] = dict(flat(tree[table]))
+    try:
+        return Search.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError("\n  ".join([f"{path}:", *map(explained, error.errors())])) from None
+
+
+def flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested tables by their paths; what has a low or a high is a value."""
+    for key, value in tree.items():
+        if isinstance(value, dict) and not {"low", "high"} & value.keys():
+            yield from flat(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def explained(item: Any) -> str:
+    """A line for a value that is refused."""
+    place = [str(part) for part in item["loc"] if part not in ("table", "list", "values")]
+    path = ".".join(place)
+    if item["type"] == "extra_forbidden":
+        owner: Any = Search
+        if len(place) > 1:
+            owner = {"validation": Validation, "pruning": Pruning, "space": Interval}[place[0]]
+        return f"unknown key {path!r}; {owner.__name__} has: {', '.join(owner.model_fields)}"
+    if item["type"] == "missing":
+        return f"{path} is missing"
+    return f"{path}: {item['msg']}, got {item['input']!r}"

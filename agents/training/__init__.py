@@ -1,0 +1,1 @@
+"""Learning: the experiment, its practice, checkpoints, and the trainers."""

@@ -1,0 +1,234 @@
+"""An experiment as a TOML file: a preset, changes, an algorithm and its numbers. Unknown keys are errors."""
+
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lunar_env.flying.pilot import PILOTS_OWN
+
+
+class Strict(BaseModel):
+    """Frozen, and deaf to nothing: a key it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ppo(Strict):
+    """Proximal policy optimisation, in the names of Stable-Baselines3."""
+
+    steps: int = Field(32, ge=2, description="decisions of every lander between two updates")
+    batch_size: int = Field(4096, ge=2)
+    epochs: int = Field(5, ge=1, description="passes over the data of one update")
+    learning_rate: float = Field(1e-3, gt=0.0, description="falls linearly to 3 % of this")
+    discount: float = Field(0.998, gt=0.0, le=1.0)
+    gae_lambda: float = Field(0.97, ge=0.0, le=1.0)
+    clip: float = Field(0.2, gt=0.0)
+    entropy: float = Field(0.0, ge=0.0)
+    desired_kl: float = Field(
+        0.0,
+        ge=0.0,
+        description="divergence of the policy in an update near which rsl_rl.ppo keeps it by changing the learning "
+        "rate; 0 lets the learning rate fall",
+    )
+    last_deviation: tuple[float, ...] = Field(
+        (),
+        description="standard deviation in which rsl_rl.ppo ends, per action or for all: it falls geometrically to it "
+        "from network.deviation; empty to let it be learned",
+    )
+    critic_first: int = Field(
+        0, ge=0, description="updates in which rsl_rl.ppo's value function learns alone; for a policy that begins well"
+    )
+
+
+class OffPolicy(Strict):
+    """Soft actor-critic and its kin, in the names of Stable-Baselines3."""
+
+    buffer: int = Field(300_000, ge=1, description="transitions that are kept to learn from")
+    batch_size: int = Field(512, ge=2)
+    learning_rate: float = Field(1e-3, gt=0.0)
+    discount: float = Field(0.998, gt=0.0, le=1.0)
+    blending: float = Field(0.005, gt=0.0, le=1.0, description="of the critic into its slow twin, at each update")
+    steps: int = Field(1, ge=1, description="decisions of every lander between two rounds of updates")
+    updates: int = Field(8, ge=1, description="in each round")
+    start: int = Field(10_000, ge=0, description="decisions of all landers together before the first update")
+
+
+class Network(Strict):
+    """The policy and, of the same size, the value function."""
+
+    hidden: tuple[int, ...] = (64, 64)
+    deviation: tuple[float, ...] = Field((0.5,), description="initial standard deviation, per action or for all")
+    bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
+    memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
+    memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
+    differences: bool = Field(
+        False, description="whether it is shown the newest reading and what changed since those before, not all of them"
+    )
+    start: str = Field(
+        "", description="folder of the policy whose weights rsl_rl.ppo begins with; empty for fresh ones"
+    )
+    critic: Literal["same", "privileged"] = Field(
+        "same", description="what the value function sees: what the pilot sees, or the truth and the faults as well"
+    )
+
+
+class Curriculum(Strict):
+    """Practice on mild faults first, on worse ones once enough flights land."""
+
+    start: float = Field(0.0, ge=0.0, le=1.0, description="severity of the faults at first; 1 is the scenario itself")
+    step: float = Field(0.1, gt=0.0, le=1.0, description="by which the severity rises")
+    promote_at: float = Field(0.9, gt=0.0, le=1.0, description="share of landings, while exploring, at which it rises")
+    episodes: int = Field(
+        2000, ge=1, description="that it is judged by; with few for each lander, short ones weigh more"
+    )
+
+
+class Stage(Strict):
+    """A later part of the training, with another practice."""
+
+    after: float = Field(gt=0.0, lt=1.0, description="share of the decisions at which it begins")
+    practice: dict[str, Any] = Field(description="changes to the practice of the stage before")
+
+
+class Imitation(Strict):
+    """The beginning of a training, or all of it, that learns to fly as another pilot does."""
+
+    pilot: str = Field(description="as --pilots names it; it has to fly with the scenario's control mode and period")
+    steps: int = Field(ge=1, description="decisions of all landers together, of the training's total_steps")
+    learning_rate: float = Field(2e-3, gt=0.0, description="falls linearly to 3 % of this")
+
+
+class Evaluation(Strict):
+    """What the run ends with."""
+
+    episodes: int = Field(1000, ge=1)
+    seed: int = Field(1_000_000, ge=1_000_000, lt=2**32, description="training seeds lie below")
+    pilots: tuple[str, ...] = ("as_flown", "cautious")
+    flight: str = Field(
+        "", description="scenario whose first episode is drawn in the report; empty for the trained one"
+    )
+
+
+class Experiment(Strict):
+    """One training run."""
+
+    scenario: str
+    changes: dict[str, Any] = Field({}, description="to the scenario, in training and evaluation")
+    practice: dict[str, Any] = Field({}, description="changes to the scenario in training only")
+    algorithm: Literal["sb3.ppo", "sb3.sac", "sb3contrib.tqc", "sb3contrib.recurrent_ppo", "rsl_rl.ppo"] = "sb3.ppo"
+    device: str = Field("cpu", description="of rsl_rl.ppo: physics, rollouts and learning; the others learn on the CPU")
+    seed: int = Field(0, ge=0, lt=1_000_000)
+    num_envs: int = Field(1024, ge=1)
+    total_steps: int = Field(8_000_000, ge=1, description="decisions of all landers together")
+    checkpoint_every: float = Field(60.0, gt=0.0, description="seconds between checkpoints")
+    threads: int = Field(0, ge=0, description="of torch; 0 for one per core")
+    ppo: Ppo = Ppo()
+    off_policy: OffPolicy = OffPolicy()
+    network: Network = Network()
+    stages: tuple[Stage, ...] = Field((), description="of the practice, in order; [[stages]] in the file")
+    curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
+    imitation: Imitation | None = Field(None, description="before rewards count; none if the table is left out")
+    evaluation: Evaluation = Evaluation()
+
+    @property
+    def pilots_card(self) -> dict[str, Any]:
+        """What a policy's card has to say of it, so that it flies elsewhere as it was trained."""
+        wishes = {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
+        return {"seed": self.seed, "wishes": wishes, "differences": self.network.differences}
+
+    @model_validator(mode="after")
+    def _fits_the_algorithm(self) -> "Experiment":
+        """Refuse numbers that the algorithm would ignore."""
+        memories = {"sb3contrib.recurrent_ppo": ("lstm",), "rsl_rl.ppo": ("none", "gru", "lstm")}
+        allowed = memories.get(self.algorithm, ("none",))
+        if self.network.memory not in allowed:
+            raise ValueError(f"network.memory of {self.algorithm} must be {' or '.join(allowed)}")
+        if self.network.critic == "privileged" and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
+        if (self.network.start or self.ppo.critic_first) and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} begins with fresh weights; rsl_rl.ppo knows network.start")
+        if self.stages and (self.curriculum is not None or self.algorithm != "rsl_rl.ppo"):
+            raise ValueError("stages are for rsl_rl.ppo, and not together with a curriculum; leave one of them out")
+        if any(later.after <= stage.after for stage, later in pairwise(self.stages)):
+            raise ValueError("stages: each must begin after the one before")
+        if self.imitation is not None and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} imitates nobody; rsl_rl.ppo can, or leave [imitation] out")
+        if self.imitation is not None and self.imitation.steps > self.total_steps:
+            raise ValueError("imitation.steps must be at most total_steps, of which it is the beginning")
+        if self.ppo.desired_kl and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"the learning rate of {self.algorithm} falls; rsl_rl.ppo knows ppo.desired_kl")
+        if self.ppo.last_deviation and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} learns how far to explore; rsl_rl.ppo knows ppo.last_deviation")
+        if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
+        if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":
+            raise ValueError(f"{self.algorithm} has no curriculum; rsl_rl.ppo has, or leave [curriculum] out")
+        return self
+
+
+class ConfigError(ValueError):
+    """Raised when an experiment's file or an override cannot be used; the message says where and what is allowed."""
+
+
+def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
+    """Read a TOML file and ``key.path=value`` overrides (values as in TOML; a bare word is a string)."""
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.toml"))) or "none here"
+        raise ConfigError(f"no configuration {path}; in configs/: {known}") from None
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    for override in overrides:
+        _apply(tree, override)
+    return experiment(tree, str(path))
+
+
+def experiment(tree: dict[str, Any], where: str) -> Experiment:
+    """The experiment in a tree of plain values."""
+    try:
+        return Experiment.model_validate(tree)
+    except ValidationError as error:
+        lines = [_explain(item) for item in error.errors()]
+        raise ConfigError(f"{where}:\n  " + "\n  ".join(lines)) from None
+
+
+def _explain(item: Any) -> str:
+    path = ".".join(map(str, item["loc"]))
+    if item["type"] == "extra_forbidden":
+        owner: Any = Experiment
+        for part in item["loc"][:-1]:
+            table = owner.model_fields[part].annotation
+            owner = next(iter(get_args(table)), table)  # one that may be left out stands before None
+        return f"unknown key {path!r}; {owner.__name__} has: {', '.join(owner.model_fields)}"
+    return f"{path}: {item['msg']}, got {item['input']!r}"
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"an override reads key=value, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    # Scenario keys are dotted paths of their own: as one key, the change joins the others instead of replacing them.
+    *tables, last = key.split(".", 1) if key.startswith(("changes.", "practice.")) else key.split(".")
+    for table in tables:
+        tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"override {override!r}: {table!r} is a value, not a table")
+    tree[last] = value
+
+
+def per_action(where: str, values: tuple[float, ...], actions: int) -> torch.Tensor:
+    """One number for each action; a single one serves all."""
+    if len(values) not in (1, actions):
+        raise ValueError(f"{where} needs 1 or {actions} numbers, got {len(values)}")
+    return torch.tensor(values * (actions // len(values)))

@@ -1,0 +1,56 @@
+"""Several processes that learn together: the group, and what they agree on."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+
+@contextmanager
+def process_group(device: str) -> Iterator[None]:
+    """What torchrun's processes share: NCCL between GPUs, gloo between CPUs. Nothing for a process on its own."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield
+        return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
+    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def from_the_first(value: Any) -> Any:
+    """What the first of several processes has here; alone, one's own."""
+    if not torch.distributed.is_initialized():
+        return value
+    told = [value]
+    torch.distributed.broadcast_object_list(told, src=0)
+    return told[0]
+
+
+def on_all(steps: set[int]) -> set[int]:
+    """What is in the set of every process."""
+    told: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(told, steps)
+    return set.intersection(*told)
+
+
+def on_any(wrong: bool, device: torch.device) -> bool:
+    """Whether it is so in any process: all stop together, none waits for one that has ended."""
+    if not torch.distributed.is_initialized():
+        return wrong
+    told = torch.tensor(float(wrong), device=device)
+    torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
+    return bool(told)
+
+
+def sums_of_all(counts: torch.Tensor) -> list[int]:
+    """The counts of all processes together."""
+    if torch.distributed.is_initialized():
+        counts = counts.clone()
+        torch.distributed.all_reduce(counts)
+    return counts.tolist()

@@ -1,0 +1,73 @@
+"""What a pilot is: something that turns a batch of observations into a batch of actions.
+
+A classical pilot and a trained network are the same thing to the evaluation. A pilot sees what the flight computer
+knows, never the truth. The control mode is a choice of the pilot's: the vehicle and its descents stay the same.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol
+
+import torch
+
+from lunar_env.scenario import Scenario
+
+
+class Flies(Protocol):
+    """What the evaluation asks of a pilot that was built."""
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the past of the landers in ``mask`` (N,) bool: a new descent begins for them."""
+        ...
+
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
+        ...
+
+
+# Parts of a scenario that are a flight computer's choice: the loop below its actions, and how often it decides.
+PILOTS_OWN = ("guidance", "decision_period")
+
+
+class Pilot(ABC):
+    """A batch of classical pilots, one per lander. What a class sets says how a scenario is to be shown to it."""
+
+    name: ClassVar[str]
+    control: ClassVar[str] = "descent_rate"  # what its actions mean, see lunar_env/vehicle/control.py
+    decision_period: ClassVar[float] = 0.0  # [s] between its decisions at most; 0: the scenario's own
+    history: ClassVar[int] = 1  # readings in one observation
+
+    @abstractmethod
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+        """Get ready for a batch of landers in a scenario as ``wishes`` has it."""
+
+    @abstractmethod
+    def reset(self, mask: torch.Tensor) -> None:
+        """Forget the past of the landers in ``mask`` (N,) bool: a new descent begins for them."""
+
+    @abstractmethod
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
+
+    @classmethod
+    def wishes(cls, scenario: Scenario) -> dict[str, Any]:
+        """Changes to a scenario, for ``load_scenario``: how this pilot wants to fly it."""
+        period = min(cls.decision_period or scenario.decision_period, scenario.decision_period)
+        return {"control": cls.control, "history": cls.history, "decision_period": period}
+
+
+def require_inertial_state(name: str, scenario: Scenario) -> None:
+    """Refuse a scenario that shows beams only to a pilot that flies on the inertial state."""
+    if scenario.observation == "beams":
+        raise ValueError(
+            f"pilot {name!r} flies on altitude and velocity, scenario {scenario.name!r} shows its pilots beams only; "
+            "load it with observation='instruments', or fly a policy that was trained on beams"
+        )
+
+
+def require_control(name: str, scenario: Scenario, mode: str) -> None:
+    """Refuse a scenario whose actions the pilot does not speak."""
+    if scenario.control != mode:
+        raise ValueError(
+            f"pilot {name!r} flies control={mode!r}, scenario {scenario.name!r} has {scenario.control!r}; "
+            f"load it with control={mode!r}"
+        )

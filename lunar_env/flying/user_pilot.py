@@ -1,0 +1,44 @@
+"""A user's own pilot: ``--pilots my_file.py:MyPilot``. Nowhere else does the evaluation run code from outside."""
+
+import importlib.util
+import inspect
+import sys
+from pathlib import Path
+
+from lunar_env.flying.pilot import Pilot
+
+
+def is_user_pilot(name: str) -> bool:
+    """Whether a name is a file and a class in it."""
+    return ".py:" in name
+
+
+def load_user_pilot(given: str) -> type[Pilot]:
+    """The class that ``FILE.py:CLASS`` names.
+
+    Raises:
+        ValueError: no such file, it cannot be imported, or it has no such pilot; the message says which.
+    """
+    file, _, wanted = given.rpartition(":")
+    path = Path(file)
+    if not path.is_file():
+        raise ValueError(f"no file {file!r} for the pilot {given!r}")
+    spec = importlib.util.spec_from_file_location(f"user_pilot_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{file!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+    classes = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind)}
+    found = {name: kind for name, kind in classes.items() if kind.__module__ == spec.name}
+    if wanted not in found:
+        raise ValueError(f"{file!r} has no class {wanted!r}; it has: {', '.join(found) or 'none'}")
+    kind = found[wanted]
+    if not issubclass(kind, Pilot):
+        raise ValueError(f"{given!r} is no pilot: write `class {wanted}(Pilot)` with Pilot from lunar_env.flying.pilot")
+    if inspect.isabstract(kind):
+        raise ValueError(f"{given!r} lacks {', '.join(sorted(kind.__abstractmethods__))}")
+    return kind

@@ -1,0 +1,58 @@
+"""Two builds of the step: one with every part, and one for plain descents, compiled without what those never use.
+
+A plain descent has one beam without Doppler, smooth ground, true gyros, and no faults but those of the altimeter, the
+tanks and the site: the training ground of most pilots. In the build that has all parts it would pay a tenth of its time
+for those that it lacks (docs/speed.md). Both builds are one source, told apart by the type of their tables, and fly a
+plain descent bit for bit alike.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import warp as wp
+
+from lunar_env.faults.effects import ENGINE, INERTIAL, MISSED_TOUCHDOWN
+from lunar_env.faults.kinds import NAMES
+from lunar_env.kernel.spawn import reset_of
+from lunar_env.kernel.step import advance_of
+from lunar_env.kernel.step_in_lanes import advance_abreast_of
+from lunar_env.kernel.tables import PlainTables, Tables
+from lunar_env.quantities import ends
+from lunar_env.scenario import Scenario, possible_faults
+
+NOT_PLAIN = ENGINE | INERTIAL | 1 << MISSED_TOUCHDOWN  # faults that a plain descent cannot have
+
+
+@dataclass(frozen=True)
+class Build:
+    """The kernels of one build, and the struct that they take."""
+
+    tables: Any
+    advance: wp.Kernel  # one lander per thread: a GPU's
+    advance_abreast: wp.Kernel  # eight per thread: a CPU's
+    reset: wp.Kernel
+
+
+def built_for(tables: Any) -> Build:
+    """The kernels that take tables of this type; each is compiled when it is first needed."""
+    return Build(tables, advance_of(tables), advance_abreast_of(tables), reset_of(tables))
+
+
+WHOLE, PLAIN = built_for(Tables), built_for(PlainTables)
+
+
+def build_of(scenario: Scenario) -> Build:
+    """The build that flies a scenario: the plain one if nothing in it asks for more."""
+    return PLAIN if is_plain(scenario) else WHOLE
+
+
+def is_plain(scenario: Scenario) -> bool:
+    """Whether no episode of the scenario can use what the plain build lacks."""
+    faults = set(possible_faults(scenario))
+    others = any(NOT_PLAIN >> code & 1 for code, name in enumerate(NAMES) if name in faults)
+    smooth = scenario.terrain.map == "none" and ends(scenario.terrain.step_height) == (0.0, 0.0)
+    navigation = scenario.navigation
+    gyros = (navigation.gyro_bias_x, navigation.gyro_bias_y, navigation.gyro_bias_z, navigation.angle_random_walk)
+    measured_well = all(ends(error) == (0.0, 0.0) for error in (*gyros, navigation.scale_error))
+    one_beam = sum(scenario.beams().values()) == 1 and not scenario.sensors[0].doppler
+    return one_beam and smooth and measured_well and not others and "terrain_step" not in faults

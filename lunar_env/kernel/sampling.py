@@ -1,0 +1,147 @@
+"""The sensors of one lander in one tick: inertial drift, new samples where a clock says so, and what arrives now."""
+
+from typing import Any
+
+import warp as wp
+
+from lunar_env import random
+from lunar_env.faults.effects import blind, frozen, rate_error_of, share_measured, thrust_factor
+from lunar_env.kernel.tables import PlainTables, Settings, Tables, WorldDrawn
+from lunar_env.sensors.inertial import drift, felt_wrongly
+from lunar_env.sensors.range_finder import measure, newer_reading, transport
+from lunar_env.state import Belief, Episode, Lander, Sample
+from lunar_env.vehicle.frames import up_at
+
+wp.set_module_options({"enable_backward": False})
+
+
+@wp.func
+def key_of(episode: Episode) -> wp.uint64:
+    """The key of the episode's randomness."""
+    return random.episode_key(episode.seed_low, episode.seed_high, episode.lander, episode.episode)
+
+
+@wp.func
+def newest_arrived(
+    delay_line: wp.array3d(dtype=Sample), slots: int, row: int, beam: int, newest: int, heard: int, tick: int
+) -> int:
+    """Number of the newest sample of a beam that has arrived by now; ``heard`` if there is none after that one."""
+    number = int(newest)
+    while number > heard and delay_line[number % slots, row, beam].delivery > tick:
+        number = number - 1
+    return wp.max(number, heard)
+
+
+@wp.func
+def sense_beam(
+    tables: Any,
+    settings: Settings,
+    row: int,
+    number: int,
+    key: wp.uint64,
+    lander: Lander,
+    world: WorldDrawn,
+    height: float,
+) -> Lander:
+    """A new sample of one beam if its clock says so, and whatever sample arrives now."""
+    tick = lander.episode.tick
+    beam = tables.beams[number]
+    acting = lander.episode.acting & beam.faults
+    finder_key = random.beam_key(key, beam.first)  # one clock and one delay for all beams of an instrument
+    phase = 0
+    newest = tick - 1
+    if beam.period > 1:
+        phase = int(random.uniform(random.draw(finder_key, 0, random.SAMPLE_PHASE)) * float(beam.period))
+        newest = (tick + phase) / beam.period - 1
+    if tick + phase == (newest + 1) * beam.period:
+        sample = Sample()  # without a return
+        sample.stamp = tick
+        if not blind(tables.faults, row, acting, height):
+            sample = measure(
+                random.beam_key(key, number),
+                tick,
+                height,
+                lander.motion,
+                world.moon,
+                tables.surfaces[row],
+                tables.maps,
+                world.terrain.albedo,
+                world.gear,
+                tables.finders[row, beam.finder],
+                beam.direction,
+                tables.faults,
+                row,
+                acting,
+            )
+        sample = transport(
+            sample,
+            finder_key,
+            tick,
+            settings.seconds,
+            beam.jitter,
+            tables.finders[row, beam.finder],
+            tables.faults,
+            row,
+            acting,
+        )
+        tables.delay_line[newest % settings.slots, row, number] = sample
+
+    heard = tables.readings[row, number].sample_number
+    arrived = newest_arrived(tables.delay_line, settings.slots, row, number, newest, heard, tick)
+    if arrived > heard:
+        sample = tables.delay_line[arrived % settings.slots, row, number]
+        reading = tables.readings[row, number]
+        repeated = reading.range_tick > 0
+        if repeated:
+            repeated = frozen(random.beam_key(key, number), arrived, tables.faults, row, acting)
+        tables.readings[row, number] = newer_reading(reading, sample, arrived, repeated)
+        if sample.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
+            lander.record.first_valid_altitude = height
+            up = up_at(lander.motion.position, world.moon.radius)
+            lander.record.first_valid_descent_rate = -wp.dot(lander.motion.velocity, up)
+    return lander
+
+
+@wp.func
+def sense_beams(
+    tables: Tables, settings: Settings, row: int, key: wp.uint64, lander: Lander, world: WorldDrawn, height: float
+) -> Lander:
+    """The same for all beams of all range finders."""
+    for number in range(settings.beams):
+        lander = sense_beam(tables, settings, row, number, key, lander, world, height)
+    return lander
+
+
+@wp.func
+def sense_beams(  # noqa: D103, F811
+    tables: PlainTables, settings: Settings, row: int, key: wp.uint64, lander: Lander, world: WorldDrawn, height: float
+) -> Lander:
+    return sense_beam(tables, settings, row, 0, key, lander, world, height)
+
+
+@wp.func
+def sense(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, height: float) -> Lander:
+    """Inertial drift, and what the range finders' beams sample and deliver in this tick."""
+    key = key_of(lander.episode)
+    noise = random.noise3(random.draw(key, lander.episode.tick, random.INERTIAL_NOISE))
+    lander.belief = drift(lander.belief, lander.motion, noise, world.navigation, world.moon, settings.seconds)
+    return sense_beams(tables, settings, row, key, lander, world, height)
+
+
+@wp.func
+def mislead(tables: Any, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
+    """The belief after what lying accelerometers and gyros made of the tick that was flown."""
+    motion = lander.motion
+    belief = lander.belief
+    acting = lander.episode.acting
+    navigation = world.navigation
+    thrust = world.engine.maximum_thrust * world.engine.thrust_scale * thrust_factor(tables.faults, row, acting)
+    specific_force = motion.throttle * thrust / (world.mass.dry + motion.propellant)
+    bias = wp.vec3(navigation.gyro_bias_x, navigation.gyro_bias_y, navigation.gyro_bias_z)
+    belief.rate_error = bias + rate_error_of(tables.faults, row, acting)
+    share = (1.0 + navigation.scale_error) * share_measured(tables.faults, row, acting)
+    turn = belief.rate_error * seconds
+    if navigation.angle_random_walk > 0.0:
+        noise = random.noise3(random.draw(key_of(lander.episode), lander.episode.tick, random.GYRO_NOISE))
+        turn = turn + noise * (navigation.angle_random_walk * wp.sqrt(seconds))
+    return felt_wrongly(belief, motion, specific_force, share, turn, seconds)

@@ -1,0 +1,153 @@
+"""The batch as a kernel sees it: what holds for all landers, the tables of what changes, and the drawn numbers."""
+
+import zlib
+
+import numpy as np
+import warp as wp
+
+from lunar_env.faults.kinds import NAMES, FaultsDrawn
+from lunar_env.kernel.memory import words
+from lunar_env.observation import CORE, Scales
+from lunar_env.quantities import Leaf, ends, leaves, mirrored, twin, whole_ticks
+from lunar_env.scenario import Scenario, Start, World
+from lunar_env.sensors.inertial import SHARES
+from lunar_env.sensors.range_finder import Beam, RangeFinderDrawn
+from lunar_env.state import Lander, Reading, Record, Sample, Surface
+from lunar_env.terrain.surface import Maps, NoMaps
+from lunar_env.vehicle.control import MODES
+
+wp.set_module_options({"enable_backward": False})
+
+NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
+
+
+# What every tick needs. Faults are read where they act, a start when an episode begins.
+WorldDrawn = mirrored(World, "faults", "start")
+StartDrawn = mirrored(Start)
+
+
+@wp.struct
+class Settings:
+    """Counts and choices that hold for the whole batch."""
+
+    mode: int  # control mode
+    truth: int  # 1 if the pilot sees the truth
+    misjudges: int  # 1 if what it sees may be off by a share of itself
+    autoreset: int  # NEXT_STEP, SAME_STEP or DISABLED
+    ticks: int  # physics ticks per decision
+    substeps: int  # Runge-Kutta substeps per tick
+    seconds: float  # [s] per tick
+    tick_limit: int  # ticks after which an episode is out of time
+    beams: int  # of all range finders
+    slots: int  # length of the delay line
+    history: int  # readings in an observation
+    beam_columns: int  # numbers of one reading that tell of range finders
+    core: int  # numbers that follow them: 15, or none if the pilot sees beams only
+    action_size: int
+    numbers: int  # how many numbers an episode draws
+    ceiling: float  # [m] above which a lander is lost
+    extent: float  # [m] of downrange or cross-range beyond which a lander is lost
+    spin: float  # [rad/s] beyond which a lander is lost: a radian in a substep is more than the integration can follow
+    scales: Scales
+
+
+@wp.struct
+class Tables:
+    """The batch: what changes, what is fixed, and where results go."""
+
+    landers: wp.array(dtype=Lander)
+    worlds: wp.array(dtype=WorldDrawn)
+    surfaces: wp.array(dtype=Surface)
+    faults: wp.array(dtype=FaultsDrawn)
+    finders: wp.array2d(dtype=RangeFinderDrawn)  # (landers, range finders)
+    starts: wp.array(dtype=StartDrawn)
+    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``finders``, ``faults`` and ``starts``
+    readings: wp.array2d(dtype=Reading)  # (landers, beams)
+    delay_line: wp.array3d(dtype=Sample)  # (slots, landers, beams)
+    beams: wp.array(dtype=Beam)  # of all range finders
+    maps: Maps
+    begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
+    lows: wp.array(dtype=float)  # lower end of each drawn number
+    highs: wp.array(dtype=float)  # upper end
+    kinds: wp.array(dtype=int)  # 0 uniform, 1 logarithmic, 2 chance
+    names: wp.array(dtype=int)  # hash of its path: what its draw is counted by
+    fault_columns: wp.array(dtype=int)  # of each fault's first number in ``numbers``
+    actions: wp.array2d(dtype=float)
+    observation: wp.array2d(dtype=float)
+    final_observation: wp.array2d(dtype=float)
+    reward: wp.array(dtype=float)
+    outcome: wp.array(dtype=int)
+    ended: wp.array(dtype=Record)
+
+
+PlainTables = twin("PlainTables", Tables, maps=NoMaps)  # of a plain descent, see builds.py
+
+
+@wp.func
+def whole(tables: Tables) -> bool:
+    """Whether this build has all parts. What a plain one lacks is then left out of the compiled code."""
+    return True
+
+
+@wp.func
+def whole(tables: PlainTables) -> bool:  # noqa: D103, F811
+    return False
+
+
+def settings_of(scenario: Scenario, autoreset: int) -> Settings:
+    """The counts and choices as the kernel wants them."""
+    settings = Settings()
+    settings.mode = MODES.index(scenario.control)
+    settings.truth = int(scenario.observation == "truth")
+    settings.misjudges = int(any(any(ends(getattr(scenario.navigation, name))) for name in SHARES))
+    settings.autoreset = autoreset
+    settings.ticks = whole_ticks("decision_period", scenario.decision_period, scenario.tick)
+    settings.substeps = scenario.substeps
+    settings.seconds = scenario.tick
+    settings.tick_limit = whole_ticks("time_limit", scenario.time_limit, scenario.tick)
+    settings.beams = sum(scenario.beams().values())
+    settings.beam_columns = sum(finder.beams * (4 if finder.doppler else 3) for finder in scenario.sensors)
+    settings.core = 0 if scenario.observation == "beams" else CORE
+    settings.slots = scenario.delay_slots
+    settings.history = scenario.history
+    settings.action_size = len(scenario.action_names)
+    settings.numbers = len(leaves(scenario))
+    settings.ceiling = scenario.ceiling
+    settings.extent = scenario.extent
+    settings.spin = scenario.substeps / scenario.tick
+    settings.scales = scenario.scales()
+    return settings
+
+
+def packed(scenario: Scenario) -> dict[str, np.ndarray]:
+    """What the kernel's ``Tables`` hold about the drawn numbers, by name."""
+    numbers = leaves(scenario)
+    paths = [leaf.path for leaf in numbers]
+    return {
+        "lows": np.array([leaf.low for leaf in numbers], dtype=np.float32),
+        "highs": np.array([leaf.high for leaf in numbers], dtype=np.float32),
+        "kinds": np.array([_kind(leaf) for leaf in numbers], dtype=np.int32),
+        # By its path, so that a number that is added later changes no other's draws.
+        "names": np.array([zlib.crc32(path.encode()) for path in paths], dtype=np.uint32).view(np.int32),
+        "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
+        "beams": _beams(scenario),
+    }
+
+
+def _beams(scenario: Scenario) -> np.ndarray:
+    """(beams, words of a Beam) as the kernel's ``Beam`` lists them, integers as the bits of a float."""
+    table = np.zeros((sum(scenario.beams().values()), words(Beam)), dtype=np.float32)
+    whole, first = table.view(np.int32), 0
+    for number, finder in enumerate(scenario.sensors):
+        rows = slice(first, first + finder.beams)
+        period, jitter = (
+            whole_ticks(finder.name, seconds, scenario.tick) for seconds in (finder.period, finder.jitter)
+        )
+        table[rows, :3] = finder.directions()
+        whole[rows, 3:] = number, first, period, jitter, finder.doppler, -1 if finder.faulty else 0
+        first += finder.beams
+    return table
+
+
+def _kind(leaf: Leaf) -> int:
+    return 2 if leaf.probability else int(leaf.log)

@@ -1,0 +1,1 @@
+"""The missions flown again, beside their published figures."""

@@ -1,0 +1,1 @@
+"""The ground: its shape, its maps, and where a lander meets it."""

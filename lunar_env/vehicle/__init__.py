@@ -1,0 +1,1 @@
+"""The vehicle: frames, equations of motion, actuators and the loops below an action."""
