@@ -1,31 +1,21 @@
 """``Descent``: the batch of landers, torch in and torch out. The heart that every shell wraps."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-import warp as wp
 
-from lunar_env.faults.kinds import NAMES, FaultsDrawn, magnitude_of
-from lunar_env.kernel.builds import WHOLE, build_of
-from lunar_env.kernel.launch import checked_device, load_kernels, split_seed
-from lunar_env.kernel.memory import State, columns, structs, words
-from lunar_env.kernel.tables import StartDrawn, WorldDrawn, packed, settings_of
-from lunar_env.kernel.truth import Truth, tell
+from lunar_env.kernel.launch import Launch, checked_device, split_seed
+from lunar_env.kernel.layout import columns
+from lunar_env.kernel.memory import State
+from lunar_env.kernel.truth import Labels
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import leaves
-from lunar_env.scenario import Scenario, possible_faults
-from lunar_env.sensors.range_finder import Beam, RangeFinderDrawn
-from lunar_env.state import Lander, Reading, Record, Sample, Surface
-from lunar_env.task import Outcome
-from lunar_env.terrain.maps import load_maps
-from lunar_env.vehicle.lanes import WIDTH
+from lunar_env.scenario import Scenario
+from lunar_env.task import Outcome, Record
 
 AUTORESET = ("next_step", "same_step", "disabled")
-MANY = 1024  # landers from which a CPU batch is worth a second thread
 
 
 @dataclass(frozen=True)
@@ -78,112 +68,18 @@ class Descent:
         self.observations = self.scenario.observation_table()
         self.action_size = len(self.scenario.action_names)
 
-        slots, size = self.scenario.delay_slots, self.observations.size
-        self.state = State(
-            WorldDrawn,
-            RangeFinderDrawn,
-            FaultsDrawn,
-            StartDrawn,
-            self.scenario.beams(),
-            self.num_envs,
-            slots,
-            size,
-            len(NAMES),
-            self.device,
-        )
-        self._settings = settings_of(self.scenario, AUTORESET.index(autoreset))
-        self._build = build_of(self.scenario)
-        self._allocate()
-        self._launches = self._record(threads)
-        self.reset(seed=seed)
-
-    def _allocate(self) -> None:
-        n, size = self.num_envs, self.observations.size
-
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-            return torch.zeros(shape, dtype=dtype, device=self.device)
-
+        self.state = State(self.scenario, self.num_envs, self.device)
+        self._labels = Labels(self.scenario, self.device)
+        self.possible_faults = self._labels.names
+        self._launch = Launch(self.scenario, self.state, AUTORESET.index(autoreset), threads)
         # Live tables that ``advance`` reads and writes in place; ``step`` and ``transition`` give copies.
-        self.actions = zeros(n, self.action_size)
-        self._final = zeros(n, size)
-        self.rewards = zeros(n)
-        self.outcomes = zeros(n, dtype=torch.int32)
-        self._ended = zeros(n, words(Record))
-        self._mask = zeros(n, dtype=torch.uint8)
-        self._drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(self.scenario).items()}
-
-        self._label_faults()
-
-        tables = self._build.tables()
-        terrain = self.scenario.terrain
-        self._maps, self._heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
-        if self._build is WHOLE:
-            tables.maps = self._maps
-        tables.landers = structs(self.state.lander, Lander)
-        tables.worlds = structs(self.state.drawn_once, WorldDrawn)
-        tables.surfaces = structs(self.state.surface, Surface)
-        tables.finders = structs(self.state.drawn_finders, RangeFinderDrawn)
-        tables.faults = structs(self.state.drawn_faults, FaultsDrawn)
-        tables.starts = structs(self.state.drawn_start, StartDrawn)
-        tables.numbers = wp.from_torch(self.state.drawn)
-        tables.readings = structs(self.state.reading, Reading)
-        tables.delay_line = structs(self.state.delay_line, Sample)
-        tables.begun = wp.from_torch(self.state.begun)
-        for name in ("lows", "highs", "kinds", "names", "fault_columns"):
-            setattr(tables, name, wp.from_torch(self._drawing[name]))
-        tables.beams = structs(self._drawing["beams"], Beam)
-        tables.actions = wp.from_torch(self.actions)
-        tables.observation = wp.from_torch(self.state.observation)
-        tables.final_observation = wp.from_torch(self._final)
-        tables.reward = wp.from_torch(self.rewards)
-        tables.outcome = wp.from_torch(self.outcomes)
-        tables.ended = structs(self._ended, Record)
-        self._tables = tables
-
-    def _label_faults(self) -> None:
-        """Where the labels of the possible faults stand in the state."""
-        self.possible_faults = possible_faults(self.scenario)
-        paths = [leaf.path for leaf in leaves(self.scenario)]
-        onsets = [paths.index(f"faults.{name}.onset") for name in self.possible_faults]
-        magnitudes = [paths.index(f"faults.{name}.{magnitude_of(name)}") for name in self.possible_faults]
-        self._onsets, self._magnitudes = (torch.tensor(c, device=self.device).long() for c in (onsets, magnitudes))
-        codes = [NAMES.index(name) for name in self.possible_faults]
-        self._codes = torch.tensor(codes, dtype=torch.int32, device=self.device)
-        ends = torch.stack([self._drawing["lows"], self._drawing["highs"]]).abs().amax(dim=0)
-        self._fault_scales = ends[self._magnitudes].clamp(min=1e-6)
-
-    def _record(self, threads: int | None) -> list[Any]:
-        """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
-        device = wp.device_from_torch(self.device)
-        load_kernels(self._build, device)
-        if threads is None:
-            threads = min(torch.get_num_threads(), max(self.num_envs // MANY, 1))
-        parts = 1 if device.is_cuda else max(min(threads, self.num_envs), 1)
-        edges = [self.num_envs * part // parts for part in range(parts + 1)]
-        self._pool = ThreadPoolExecutor(parts - 1) if parts > 1 else None
-        if device.is_cuda:
-            inputs = [self._tables, self._settings]
-            return [wp.launch(self._build.advance, dim=self.num_envs, inputs=inputs, device=device, record_cmd=True)]
-        return [
-            wp.launch(
-                self._build.advance_abreast,
-                dim=-(-(end - first) // WIDTH),
-                inputs=[self._tables, self._settings, first, end],
-                device=device,
-                record_cmd=True,
-            )
-            for first, end in pairwise(edges)
-        ]
+        self.actions, self.rewards, self.outcomes = self._launch.actions, self.state.rewards, self.state.outcomes
+        self.threads = self._launch.threads
+        self.reset(seed=seed)
 
     def advance(self) -> None:
         """Fly one decision on ``self.actions``, in place and without a copy: for loops that count microseconds."""
-        if self.device.type == "cuda":
-            self._launches[0].launch(stream=self._stream())
-            return
-        others = [self._pool.submit(launch.launch) for launch in self._launches[1:]] if self._pool else []
-        self._launches[0].launch()
-        for other in others:
-            other.result()
+        self._launch.advance()
 
     def step(self, action: torch.Tensor) -> Transition:
         """Fly one decision period.
@@ -206,9 +102,9 @@ class Descent:
             reward=self.rewards.clone(),
             terminated=done & ~truncated,
             truncated=truncated,
-            final_observation=torch.where(done[:, None], self._final, observation),
+            final_observation=torch.where(done[:, None], self.state.final_observation, observation),
             outcome=outcome,
-            ended=columns(self._ended.clone(), Record),
+            ended=columns(self.state.ended.clone(), Record),
         )
 
     def reset(
@@ -234,10 +130,7 @@ class Descent:
                 column.copy_(torch.where(chosen, torch.as_tensor(value, dtype=torch.int32, device=self.device), column))
         else:
             self.state["episode.episode"].add_(mask_tensor.to(torch.int32))
-        self._mask.copy_(mask_tensor)
-        inputs = [self._tables, self._settings, wp.from_torch(self._mask)]
-        device = wp.device_from_torch(self.device)
-        wp.launch(self._build.reset, dim=self.num_envs, inputs=inputs, device=device, stream=self._stream())
+        self._launch.reset(mask_tensor)
         return self.state.observation.clone()
 
     def draw_from(self, scenario: Scenario) -> None:
@@ -255,36 +148,19 @@ class Descent:
                     f"{wanted.path} may be drawn from [{widest.low:g}, {widest.high:g}] in this batch, got "
                     f"[{wanted.low:g}, {wanted.high:g}]; make the batch with the widest scenario"
                 )
-        for name in ("lows", "highs", "kinds"):
-            self._drawing[name].copy_(torch.from_numpy(packed(scenario)[name]))
+        self._launch.draw_from(scenario)
 
     def snapshot(self) -> dict[str, torch.Tensor]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""
-        outputs = {"outcome": self.outcomes, "final": self._final, "ended": self._ended, "reward": self.rewards}
-        return {**self.state.snapshot(), **{name: table.clone() for name, table in outputs.items()}}
+        return self.state.snapshot()
 
     def restore(self, snapshot: dict[str, torch.Tensor]) -> None:
         """Put a snapshot of this scenario and batch size back."""
         self.state.restore(snapshot)
-        outputs = {"outcome": self.outcomes, "final": self._final, "ended": self._ended, "reward": self.rewards}
-        for name, table in outputs.items():
-            table.copy_(snapshot[name])
 
     def truth(self) -> dict[str, torch.Tensor]:
-        """What really is, by name, each (N,); see ``truth.Truth``. Never for a pilot."""
-        table = torch.zeros(self.num_envs, words(Truth), device=self.device)
-        inputs = [
-            self._tables.landers,
-            self._tables.worlds,
-            self._tables.surfaces,
-            self._maps,
-            self._settings,
-            structs(table, Truth),
-        ]
-        wp.launch(
-            tell, dim=self.num_envs, inputs=inputs, device=wp.device_from_torch(self.device), stream=self._stream()
-        )
-        return columns(table, Truth)
+        """What really is, by name, each (N,); see ``kernel.truth.Truth``. Never for a pilot."""
+        return self._launch.truth()
 
     def faults(self) -> dict[str, torch.Tensor]:
         """The faults of each episode, for critics and labels, never for a pilot. Columns: ``possible_faults``.
@@ -292,11 +168,7 @@ class Descent:
         ``present`` and ``acting``, (N, F) bool; ``onset`` [s] and ``magnitude`` (N, F), each in its own unit, zero
         where the fault is not present.
         """
-        present, acting = (
-            self.state["episode." + name][:, None] >> self._codes & 1 == 1 for name in ("faults", "acting")
-        )
-        onset, magnitude = (self.state.drawn[:, columns] * present for columns in (self._onsets, self._magnitudes))
-        return {"present": present, "acting": acting, "onset": onset, "magnitude": magnitude}
+        return self._labels.of(self.state)
 
     def privileged(self) -> torch.Tensor:
         """(N, 13 + 3 F) the truth for a critic, never for a pilot, scaled to about [-1, 1].
@@ -304,22 +176,16 @@ class Descent:
         Height above ground, position (3), velocity (3), position error of the belief (3), velocity error (3); then,
         for each of the F ``possible_faults``, whether it acts, its onset and its magnitude.
         """
-        scenario, state, faults = self.scenario, self.state, self.faults()
+        scenario, state = self.scenario, self.state
         parts = [
             self.truth()["height"][:, None] / scenario.ceiling,
             state["motion.position"] / scenario.ceiling,
             state["motion.velocity"] / scenario.top_speed,
             state["belief.position_error"] / 1_000.0,
             state["belief.velocity_error"],
-            faults["acting"].float(),
-            faults["onset"] / scenario.time_limit,
-            faults["magnitude"] / self._fault_scales,
+            *self._labels.scaled(state, scenario.time_limit),
         ]
         return torch.cat(parts, dim=1)
-
-    def _stream(self) -> Any:
-        """Torch's current stream, so that physics and learning are in order without waiting for each other."""
-        return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
 
     def _checked(self, action: Any) -> torch.Tensor:
         action = torch.as_tensor(action)

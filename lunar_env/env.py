@@ -14,27 +14,13 @@ from gymnasium.error import ResetNeeded
 from lunar_env.descent import Descent
 from lunar_env.missions import load_scenario
 from lunar_env.scenario import Scenario
-from lunar_env.task import Outcome
+from lunar_env.task import TERMS, Outcome, record_fields
 
 FLYING, LANDED, OUT_OF_TIME = int(Outcome.FLYING), int(Outcome.LANDED), int(Outcome.OUT_OF_TIME)
 
-# The numbers of state.Record that an episode's last info tells; its return is for RecordEpisodeStatistics.
-RECORD = (
-    "descent_rate",
-    "lateral_speed",
-    "tilt",
-    "rate",
-    "slope",
-    "distance",
-    "propellant_used",
-    "duration",
-    "faults",
-    "first_valid_altitude",
-    "first_valid_descent_rate",
-    "approach",
-    "propellant_cost",
-    "touchdown",
-)
+# The numbers of a record that an episode's last info has: not its return, which is for RecordEpisodeStatistics, nor
+# what every info has.
+RECORD = tuple(name for name in record_fields() if name not in ("height", "reward", "acting_faults"))
 
 # (throttle, pitch rate) of each discrete action: engine off or full, times turning left, not at all, right.
 DISCRETE_ACTIONS = np.array([(t, r) for t in (-1.0, 1.0) for r in (-1.0, 0.0, 1.0)], dtype=np.float32)
@@ -97,10 +83,11 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     {observation table}
 
     ## Rewards
-    Each decision earns the sum of three terms, whose sums over the episode are in the last ``info``:
-    ``approach``, the growth of a potential of height, excess rate of descent and lateral speed;
-    ``propellant_cost``; and ``touchdown``: a prize for a landing, the more the softer, and a cost for any
-    other end but the clock. All weights belong to the scenario (``reward.*``).
+    Each decision earns the sum of these terms, whose sums over the episode are in the last ``info``:
+
+    {reward terms}
+
+    All weights belong to the scenario (``reward.*``).
 
     ## Starting State
     Drawn from ``start.*`` of the scenario. ``reset(seed=s)`` begins episode 0 of lander 0 of that seed, the
@@ -278,6 +265,13 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self.descent.restore(snapshot)
 
 
-LanderEnv.__doc__ = (LanderEnv.__doc__ or "").replace(
-    "{observation table}", load_scenario("resilience").observation_table().markdown().replace("\n", "\n    ")
-)
+def documented(text: str) -> str:
+    """A docstring with the observation of ``resilience`` and the reward's terms as they are."""
+    table = load_scenario("resilience").observation_table().markdown()
+    terms = "\n".join(f"- ``{name}``: {meaning}" for name, meaning in TERMS.items())
+    for place, words in (("{observation table}", table), ("{reward terms}", terms)):
+        text = text.replace(place, words.replace("\n", "\n    "))
+    return text
+
+
+LanderEnv.__doc__ = documented(LanderEnv.__doc__ or "")

@@ -2,7 +2,8 @@
 
 Frame: the origin is the pad on the mean sphere, z is up there, x points downrange, the frame does not rotate.
 Quaternions turn body axes into site axes, scalar last. The body's z axis is the thrust axis, out of the nose.
-Each struct is one part of a lander; ``Lander`` is the whole, one row of the batch.
+Each struct is one part of a lander; kernel/tables.py puts them together to a row of the batch. A descent's record is
+``Facts`` and the sums of its reward terms, see task.py.
 """
 
 import warp as wp
@@ -66,15 +67,11 @@ class Episode:
 
 
 @wp.struct
-class Record:
-    """What is worth telling about a descent; complete when its outcome is known."""
+class Facts:
+    """What is worth telling about a descent beside what it earned; complete when its outcome is known."""
 
     duration: float  # [s]
     height: float  # [m] of the footpads above the ground below, at the end of the newest tick
-    reward: float  # sum of all rewards
-    approach: float  # sum of the reward term of that name
-    propellant_cost: float  # sum of the reward term of that name
-    touchdown: float  # sum of the reward term of that name
     propellant_used: float  # [kg]
     descent_rate: float  # [m/s] at touchdown, along the local vertical, down is positive
     lateral_speed: float  # [m/s] at touchdown
@@ -112,17 +109,6 @@ class Surface:
     per_step: float  # [1/m] inverse of its width
     top: float  # [m] a height that the ground never exceeds
     steepest: float  # a gradient that the smooth ground never exceeds
-
-
-@wp.struct
-class Lander:
-    """One row of the batch."""
-
-    motion: Motion
-    rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.substep
-    belief: Belief
-    episode: Episode
-    record: Record
 
 
 @wp.struct

@@ -6,8 +6,8 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.quantities import Number, mirrored, number
-from lunar_env.state import Motion, Record, Surface
+from lunar_env.quantities import Number, mirrored, number, twin
+from lunar_env.state import Episode, Facts, Motion, Surface
 from lunar_env.terrain.contact import GearDrawn, lateral_velocity
 from lunar_env.terrain.surface import height_below, rough, shape_below
 from lunar_env.vehicle.dynamics import MassDrawn, MoonDrawn
@@ -72,6 +72,20 @@ class Reward:
 
 LimitsDrawn = mirrored(Limits)
 RewardDrawn = mirrored(Reward)
+
+# What a decision earns, term by term. A new term is a line here and two in ``earn``, and its weight in ``Reward``;
+# records, ``info``, TensorBoard and the documents go by these names.
+TERMS = {
+    "approach": "the growth of a potential of height, excess rate of descent and lateral speed",
+    "propellant_cost": "the propellant that was burnt",
+    "touchdown": "a prize for a landing, the more the softer, and a cost for any other end but the clock",
+}
+Record = twin("Record", Facts, reward=float, **dict.fromkeys(TERMS, float))  # each term's and all rewards' sums
+
+
+def record_fields() -> list[str]:
+    """Names of the numbers of a record."""
+    return list(Record.cls.__annotations__)
 
 
 @wp.func
@@ -183,3 +197,32 @@ def touchdown_reward(outcome: int, record: Record, limits: LimitsDrawn, reward: 
         wp.max(record.tilt / limits.tilt, wp.max(record.rate / limits.rate, record.distance / limits.distance)),
     )
     return -reward.failed * wp.clamp(0.1 * worst, 0.2, 1.0)
+
+
+@wp.func
+def earn(
+    record: Record,
+    episode: Episode,
+    motion: Motion,
+    moon: MoonDrawn,
+    limits: LimitsDrawn,
+    reward: RewardDrawn,
+):
+    """What a decision earns: every term by name, summed here and nowhere else.
+
+    Returns the record with the sums, the episode with the new potential, and the reward.
+    """
+    worth = potential(record.height, motion, moon, reward)
+    used = episode.start_propellant - motion.propellant
+    approach = worth - episode.potential
+    propellant_cost = reward.propellant * (record.propellant_used - used)
+    touchdown = touchdown_reward(episode.outcome, record, limits, reward)
+    earned = approach + propellant_cost + touchdown
+
+    record.approach = record.approach + approach
+    record.propellant_cost = record.propellant_cost + propellant_cost
+    record.touchdown = record.touchdown + touchdown
+    record.reward = record.reward + earned
+    record.propellant_used = used
+    episode.potential = worth
+    return record, episode, earned

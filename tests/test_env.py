@@ -12,6 +12,7 @@ from gymnasium.error import ResetNeeded
 import lunar_env
 from lunar_env.env import RECORD, LanderEnv
 from lunar_env.rendering.view import scene_of
+from lunar_env.task import TERMS
 
 IDS = sorted(name for name in gym.registry if name.startswith("Lunar/"))
 EXPECTED = {
@@ -203,7 +204,7 @@ def test_rewards_are_plain_floats_and_sum_to_the_terms():
         told = env.step(env.action_space.sample())
         assert type(told[1]) is float and type(told[2]) is bool and type(told[3]) is bool
         total += told[1]
-    terms = sum(told[4][name] for name in ("approach", "propellant_cost", "touchdown"))
+    terms = sum(told[4][name] for name in TERMS)
     assert total == pytest.approx(terms, abs=1e-3)
 
 

@@ -14,6 +14,7 @@ from gymnasium.wrappers import vector as wrappers
 import lunar_env
 from lunar_env.checker import same
 from lunar_env.env import RECORD
+from lunar_env.task import TERMS
 from lunar_env.vector_env import LanderVectorEnv
 
 MODES = list(AutoresetMode)
@@ -201,7 +202,7 @@ def test_record_episode_statistics_works(mode):
         done = terminated | truncated
         if done.any():
             record = info["final_info"] if mode is AutoresetMode.SAME_STEP else info
-            total = sum(record[name] for name in ("approach", "propellant_cost", "touchdown"))
+            total = sum(record[name] for name in TERMS)
             np.testing.assert_allclose(info["episode"]["r"][done], total[done], atol=1e-3)
             # A decision lasts 0.5 s; the last one ends at the ground.
             decisions = np.ceil(record["duration"][done] / 0.5 - 1e-3)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from lunar_env import Outcome
+from lunar_env.task import TERMS
 
 STRICT = {"descent_rate": 2.0, "lateral_speed": 0.5, "tilt": np.radians(5.0)}  # Chandrayaan-3's design box [V2: ISROT]
 
@@ -82,7 +83,7 @@ def summary(scenario: str, pilot: str, outcome: np.ndarray, record: dict[str, np
         },
         "propellant": spread(record["propellant_used"]),
         "duration": spread(record["duration"]),
-        "reward": {name: float(record[name].mean()) for name in ("reward", "approach", "propellant_cost", "touchdown")},
+        "reward": {name: float(record[name].mean()) for name in ("reward", *TERMS)},
     }
 
 

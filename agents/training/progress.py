@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from lunar_env import Descent, Outcome
 from lunar_env.descent import Transition
+from lunar_env.task import TERMS
 
-TERMS = ("approach", "propellant_cost", "touchdown")
 TOTALS = ("propellant_used", "duration")
 SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
 OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
@@ -28,14 +28,14 @@ class Tally:
         self.descent = descent
         self.outcomes, self.touched = (torch.tensor(codes, device=descent.device) for codes in (OUTCOMES, TOUCHED))
         self.counts = torch.zeros(len(OUTCOMES), device=descent.device)
-        self.sums = torch.zeros(len(TERMS + TOTALS + SPEEDS), device=descent.device)
+        self.sums = torch.zeros(len(TERMS) + len(TOTALS + SPEEDS), device=descent.device)
         self.recent = torch.zeros(2)  # landed and ended, old ones fading
 
     def add(self, transition: Transition) -> None:
         """Count the episodes that ended in a step."""
         self.counts += (transition.outcome[:, None] == self.outcomes).sum(dim=0)
         touched = (transition.outcome[:, None] == self.touched).any(dim=1)
-        columns = [torch.where(transition.done, transition.ended[name], 0.0) for name in TERMS + TOTALS]
+        columns = [torch.where(transition.done, transition.ended[name], 0.0) for name in (*TERMS, *TOTALS)]
         columns += [torch.where(touched, transition.ended[name], 0.0) for name in SPEEDS]
         self.sums += torch.stack(columns).sum(dim=1)
 
@@ -43,7 +43,7 @@ class Tally:
         """What the rollout was like, by the names of TensorBoard; the sums begin anew."""
         error = self.descent.state["belief.position_error"].norm(dim=1).mean()
         count_of = dict(zip(OUTCOMES, self.counts.tolist(), strict=True))
-        sum_of = dict(zip(TERMS + TOTALS + SPEEDS, self.sums.tolist(), strict=True))
+        sum_of = dict(zip((*TERMS, *TOTALS, *SPEEDS), self.sums.tolist(), strict=True))
         self.counts.zero_()
         self.sums.zero_()
         ended = sum(count_of.values())

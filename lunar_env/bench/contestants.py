@@ -191,7 +191,7 @@ def fly(
     setting = {
         "control": f"{scenario.control} at {1 / scenario.decision_period:g} Hz",
         "physics": f"{1 / scenario.tick:g} Hz x {scenario.substeps} substeps",
-        "on": "cuda" if descent.device.type == "cuda" else threads_of(len(descent._launches)),
+        "on": "cuda" if descent.device.type == "cuda" else threads_of(descent.threads),
     }
 
     def seen() -> dict[str, Any]:

@@ -1,14 +1,120 @@
-"""Devices, seeds and compiled kernels: what a batch asks of the machine before it flies."""
+"""Kernels on a device: compiled once, recorded with the tables that they take, replayed at every decision."""
 
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 import warp as wp
 
-from lunar_env.kernel.builds import Build
+from lunar_env.kernel.builds import WHOLE, Build, build_of
+from lunar_env.kernel.layout import columns, structs, words
+from lunar_env.kernel.memory import State
+from lunar_env.kernel.tables import packed, settings_of
+from lunar_env.kernel.truth import Truth, tell
+from lunar_env.scenario import Scenario
+from lunar_env.sensors.range_finder import Beam
+from lunar_env.terrain.maps import load_maps
+from lunar_env.vehicle.lanes import WIDTH
+
+MANY = 1024  # landers from which a CPU batch is worth a second thread
+
+
+class Launch:
+    """The kernels of one batch and the tables that they take.
+
+    Args:
+        scenario: what is flown.
+        state: the batch's memory.
+        autoreset: NEXT_STEP, SAME_STEP or DISABLED of kernel/tables.py.
+        threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+    """
+
+    def __init__(self, scenario: Scenario, state: State, autoreset: int, threads: int | None) -> None:
+        self.device, self.num_landers = state.lander.device, len(state.lander)
+        self.build = build_of(scenario)
+        self.settings = settings_of(scenario, autoreset)
+        self.actions = torch.zeros(self.num_landers, len(scenario.action_names), device=self.device)
+        self.drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(scenario).items()}
+        terrain = scenario.terrain
+        self.maps, self.heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
+        self.tables = self._wired(state)
+        self._mask = torch.zeros(self.num_landers, dtype=torch.uint8, device=self.device)
+        self._recorded = self._record(threads)
+
+    def _wired(self, state: State) -> Any:
+        tables = self.build.tables()
+        state.put_into(tables)
+        tables.actions = wp.from_torch(self.actions)
+        for name in ("lows", "highs", "kinds", "names", "fault_columns"):
+            setattr(tables, name, wp.from_torch(self.drawing[name]))
+        tables.beams = structs(self.drawing["beams"], Beam)
+        if self.build is WHOLE:
+            tables.maps = self.maps
+        return tables
+
+    def _record(self, threads: int | None) -> list[Any]:
+        """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
+        device = wp.device_from_torch(self.device)
+        load_kernels(self.build, device)
+        if threads is None:
+            threads = min(torch.get_num_threads(), max(self.num_landers // MANY, 1))
+        self.threads = 1 if device.is_cuda else max(min(threads, self.num_landers), 1)
+        edges = [self.num_landers * part // self.threads for part in range(self.threads + 1)]
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        inputs = [self.tables, self.settings]
+        if device.is_cuda:
+            return [wp.launch(self.build.advance, dim=self.num_landers, inputs=inputs, device=device, record_cmd=True)]
+        return [
+            wp.launch(
+                self.build.advance_abreast,
+                dim=-(-(end - first) // WIDTH),
+                inputs=[*inputs, first, end],
+                device=device,
+                record_cmd=True,
+            )
+            for first, end in pairwise(edges)
+        ]
+
+    def advance(self) -> None:
+        """Fly one decision on ``actions``, in place and without a copy."""
+        if self.device.type == "cuda":
+            self._recorded[0].launch(stream=self._stream())
+            return
+        others = [self._pool.submit(launch.launch) for launch in self._recorded[1:]] if self._pool else []
+        self._recorded[0].launch()
+        for other in others:
+            other.result()
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """Begin the episode that the counters of each lander in ``mask`` (N,) name."""
+        self._mask.copy_(mask)
+        self._launch(self.build.reset, self.tables, self.settings, wp.from_torch(self._mask))
+
+    def truth(self) -> dict[str, torch.Tensor]:
+        """What really is, by name, each (N,); see ``truth.Truth``."""
+        table = torch.zeros(self.num_landers, words(Truth), device=self.device)
+        tables = self.tables
+        self._launch(
+            tell, tables.landers, tables.worlds, tables.surfaces, self.maps, self.settings, structs(table, Truth)
+        )
+        return columns(table, Truth)
+
+    def draw_from(self, scenario: Scenario) -> None:
+        """From each lander's next episode on, draw the numbers of another scenario that differs in numbers only."""
+        for name in ("lows", "highs", "kinds"):
+            self.drawing[name].copy_(torch.from_numpy(packed(scenario)[name]))
+
+    def _launch(self, kernel: wp.Kernel, *inputs: Any) -> None:
+        device = wp.device_from_torch(self.device)
+        wp.launch(kernel, dim=self.num_landers, inputs=list(inputs), device=device, stream=self._stream())
+
+    def _stream(self) -> Any:
+        """Torch's current stream, so that physics and learning are in order without waiting for each other."""
+        return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
 
 
 def split_seed(seed: int) -> tuple[int, int]:

@@ -4,10 +4,9 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.kernel.tables import PlainTables, Settings, Tables, WorldDrawn, whole
+from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn, whole
 from lunar_env.observation import observe_beam, observe_core, shown
 from lunar_env.sensors.echo import beam_direction
-from lunar_env.state import Lander
 
 wp.set_module_options({"enable_backward": False})
 

@@ -1,98 +1,61 @@
-"""The memory of a batch: torch tensors that a kernel sees as arrays of structs."""
+"""The memory of a batch: every table that changes, as torch tensors, and the names of what is in them."""
 
 from typing import Any
 
 import torch
 import warp as wp
 
-from lunar_env.state import Lander, Reading, Sample, Surface
-
-
-def words(struct: Any) -> int:
-    """Number of 4-byte words in one struct."""
-    return wp.types.type_size_in_bytes(struct) // 4
-
-
-def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
-    """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,).
-
-    The table may have more axes before its words.
-    """
-    found: dict[str, torch.Tensor] = {}
-
-    def visit(ctype: Any, offset: int, path: str) -> None:
-        for name, kind in ctype._fields_:
-            start = offset + getattr(ctype, name).offset // 4
-            where = f"{path}{name}"
-            if hasattr(kind, "_length_"):
-                found[where] = table[..., start : start + kind._length_]
-            elif hasattr(kind, "_fields_"):
-                visit(kind, start, where + ".")
-            else:
-                column = table[..., start]
-                found[where] = column.view(torch.int32) if kind.__name__.startswith(("c_int", "c_long")) else column
-
-    visit(struct.ctype, 0, "")
-    return found
-
-
-def structs(table: torch.Tensor, struct: Any) -> wp.array:
-    """The same memory as a Warp array of the structs along its last axis. The table must outlive it."""
-    return wp.array(
-        ptr=table.data_ptr(),
-        dtype=struct,
-        shape=table.shape[:-1],
-        strides=tuple(4 * stride for stride in table.stride()[:-1]),
-        device=wp.device_from_torch(table.device),
-    )
+from lunar_env.faults.kinds import NAMES, FaultsDrawn
+from lunar_env.kernel.layout import columns, structs, words
+from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn
+from lunar_env.scenario import Scenario
+from lunar_env.sensors.range_finder import RangeFinderDrawn
+from lunar_env.state import Reading, Sample, Surface
+from lunar_env.task import Record
 
 
 class State:
     """The tables of a batch of landers: everything a snapshot needs, as torch tensors on the batch's device."""
 
-    def __init__(
-        self,
-        drawn: Any,
-        finder: Any,
-        faults: Any,
-        start: Any,
-        beams: dict[str, int],
-        num_landers: int,
-        delay_slots: int,
-        observation_size: int,
-        num_faults: int,
-        device: torch.device,
-    ) -> None:
-        """The first four are structs of numbers; ``beams``: how many each range finder has."""
+    def __init__(self, scenario: Scenario, num_landers: int, device: torch.device) -> None:
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
 
-        def empty(*shape: int) -> torch.Tensor:
-            return torch.zeros(shape, dtype=torch.float32, device=device)
-
+        finders, size = scenario.beams(), scenario.observation_table().size
+        every_beam = sum(finders.values())
         # What belongs to a lander lies side by side in its row, so that memory is fetched once.
-        every_beam = sum(beams.values())
-        self.lander = empty(num_landers, words(Lander) + every_beam * words(Reading))
+        self.lander = zeros(num_landers, words(Lander) + every_beam * words(Reading))
         self.reading = self.lander[:, words(Lander) :].unflatten(1, (every_beam, words(Reading)))
-        of_each = [words(drawn), len(beams) * words(finder), words(faults), words(start)]
-        self.drawn = empty(num_landers, sum(of_each))
-        self.drawn_once, finders, self.drawn_faults, self.drawn_start = self.drawn.split(of_each, dim=1)
-        self.drawn_finders = finders.unflatten(1, (len(beams), words(finder)))
-        self.surface = empty(num_landers, words(Surface))
-        self.delay_line = empty(delay_slots, num_landers, every_beam, words(Sample))
-        self.begun = torch.zeros(num_landers, num_faults, dtype=torch.int32, device=device)
-        self.observation = empty(num_landers, observation_size)
-        self._columns = {
+        parts = [words(WorldDrawn), len(finders) * words(RangeFinderDrawn), words(FaultsDrawn), words(StartDrawn)]
+        self.drawn = zeros(num_landers, sum(parts))
+        self.drawn_world, drawn_finders, self.drawn_faults, self.drawn_start = self.drawn.split(parts, dim=1)
+        self.drawn_finders = drawn_finders.unflatten(1, (len(finders), words(RangeFinderDrawn)))
+        self.surface = zeros(num_landers, words(Surface))
+        self.delay_line = zeros(scenario.delay_slots, num_landers, every_beam, words(Sample))
+        self.begun = zeros(num_landers, len(NAMES), dtype=torch.int32)
+        self.observation = zeros(num_landers, size)
+        self.final_observation = zeros(num_landers, size)
+        self.rewards = zeros(num_landers)
+        self.outcomes = zeros(num_landers, dtype=torch.int32)
+        self.ended = zeros(num_landers, words(Record))
+        self._columns = self._named(finders)
+
+    def _named(self, finders: dict[str, int]) -> dict[str, torch.Tensor]:
+        """A view of every quantity by its name."""
+        named = {
             **columns(self.lander, Lander),
-            **_prefixed("drawn.", columns(self.drawn_once, drawn)),
-            **_prefixed("drawn.faults.", columns(self.drawn_faults, faults)),
-            **_prefixed("drawn.start.", columns(self.drawn_start, start)),
+            **_prefixed("drawn.", columns(self.drawn_world, WorldDrawn)),
+            **_prefixed("drawn.faults.", columns(self.drawn_faults, FaultsDrawn)),
+            **_prefixed("drawn.start.", columns(self.drawn_start, StartDrawn)),
             **_prefixed("surface.", columns(self.surface, Surface)),
         }
         first = 0
-        for i, (name, count) in enumerate(beams.items()):
-            self._columns |= _prefixed(f"drawn.{name}.", columns(self.drawn_finders[:, i], finder))
+        for i, (name, count) in enumerate(finders.items()):
+            named |= _prefixed(f"drawn.{name}.", columns(self.drawn_finders[:, i], RangeFinderDrawn))
             for quantity, view in columns(self.reading[:, first : first + count], Reading).items():
-                self._columns[f"{name}.{quantity}"] = view[:, 0] if count == 1 else view
+                named[f"{name}.{quantity}"] = view[:, 0] if count == 1 else view
             first += count
+        return named
 
     def __getitem__(self, name: str) -> torch.Tensor:
         """A live view of one quantity of all landers, such as ``state["motion.position"]``, shape (N, 3)."""
@@ -104,6 +67,24 @@ class State:
         """Names of all quantities."""
         return list(self._columns)
 
+    def put_into(self, tables: Any) -> None:
+        """Let a kernel's ``Tables`` see this memory. The state must outlive them."""
+        tables.landers = structs(self.lander, Lander)
+        tables.worlds = structs(self.drawn_world, WorldDrawn)
+        tables.surfaces = structs(self.surface, Surface)
+        tables.finders = structs(self.drawn_finders, RangeFinderDrawn)
+        tables.faults = structs(self.drawn_faults, FaultsDrawn)
+        tables.starts = structs(self.drawn_start, StartDrawn)
+        tables.numbers = wp.from_torch(self.drawn)
+        tables.readings = structs(self.reading, Reading)
+        tables.delay_line = structs(self.delay_line, Sample)
+        tables.begun = wp.from_torch(self.begun)
+        tables.observation = wp.from_torch(self.observation)
+        tables.final_observation = wp.from_torch(self.final_observation)
+        tables.reward = wp.from_torch(self.rewards)
+        tables.outcome = wp.from_torch(self.outcomes)
+        tables.ended = structs(self.ended, Record)
+
     def tables(self) -> dict[str, torch.Tensor]:
         """The raw tables by name."""
         return {
@@ -113,6 +94,10 @@ class State:
             "delay_line": self.delay_line,
             "begun": self.begun,
             "observation": self.observation,
+            "outcome": self.outcomes,
+            "final": self.final_observation,
+            "ended": self.ended,
+            "reward": self.rewards,
         }
 
     def snapshot(self) -> dict[str, torch.Tensor]:

@@ -6,10 +6,10 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.faults.effects import blind, frozen, rate_error_of, share_measured, thrust_factor
-from lunar_env.kernel.tables import PlainTables, Settings, Tables, WorldDrawn
+from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn
 from lunar_env.sensors.inertial import drift, felt_wrongly
 from lunar_env.sensors.range_finder import measure, newer_reading, transport
-from lunar_env.state import Belief, Episode, Lander, Sample
+from lunar_env.state import Belief, Episode, Sample
 from lunar_env.vehicle.frames import up_at
 
 wp.set_module_options({"enable_backward": False})

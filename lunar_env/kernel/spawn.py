@@ -8,9 +8,9 @@ from lunar_env import random
 from lunar_env.faults.effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
 from lunar_env.faults.onset import present_faults, struck
 from lunar_env.kernel.looking import look
-from lunar_env.kernel.tables import Settings, StartDrawn, WorldDrawn
+from lunar_env.kernel.tables import Lander, Settings, StartDrawn, WorldDrawn
 from lunar_env.sensors.inertial import initial_belief
-from lunar_env.state import Episode, Lander, Motion, Reading
+from lunar_env.state import Episode, Motion, Reading
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain.contact import height_above_ground
 from lunar_env.terrain.surface import surface_of

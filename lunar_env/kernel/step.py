@@ -22,8 +22,7 @@ from lunar_env.faults.onset import struck
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.sampling import mislead, sense
 from lunar_env.kernel.spawn import respawn
-from lunar_env.kernel.tables import NEXT_STEP, SAME_STEP, Settings, WorldDrawn, whole
-from lunar_env.state import Lander
+from lunar_env.kernel.tables import NEXT_STEP, SAME_STEP, Lander, Settings, WorldDrawn, whole
 from lunar_env.task import (
     FLYING,
     INVALID,
@@ -31,9 +30,8 @@ from lunar_env.task import (
     LOST,
     OUT_OF_TIME,
     at_touchdown,
+    earn,
     judge_touchdown,
-    potential,
-    touchdown_reward,
 )
 from lunar_env.terrain.contact import fly_to_ground, height_above_ground, may_touch
 from lunar_env.vehicle.actuators import feed, forcing_of
@@ -124,25 +122,6 @@ def acts_finitely(tables: Any, settings: Settings, row: int) -> bool:
 
 
 @wp.func
-def earn(lander: Lander, world: WorldDrawn):
-    """The reward of a decision: every term by name, summed here and nowhere else. Returns the lander and the sum."""
-    worth = potential(lander.record.height, lander.motion, world.moon, world.reward)
-    approach = worth - lander.episode.potential
-    used = lander.episode.start_propellant - lander.motion.propellant
-    propellant_cost = world.reward.propellant * (lander.record.propellant_used - used)
-    touchdown = touchdown_reward(lander.episode.outcome, lander.record, world.limits, world.reward)
-    earned = approach + propellant_cost + touchdown
-
-    lander.record.approach = lander.record.approach + approach
-    lander.record.propellant_cost = lander.record.propellant_cost + propellant_cost
-    lander.record.touchdown = lander.record.touchdown + touchdown
-    lander.record.reward = lander.record.reward + earned
-    lander.record.propellant_used = used
-    lander.episode.potential = worth
-    return lander, earned
-
-
-@wp.func
 def rests(tables: Any, settings: Settings, row: int) -> bool:
     """Whether the lander sits this step out, because its episode ended in an earlier one.
 
@@ -203,7 +182,9 @@ def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: W
 def end_decision(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4):
     """What follows the ticks of a decision: the reward, the observation and, for a lander that is done, respawn."""
     lander.episode.decisions = lander.episode.decisions + 1
-    lander, earned = earn(lander, world)
+    record, episode, earned = earn(lander.record, lander.episode, lander.motion, world.moon, world.limits, world.reward)
+    lander.record = record
+    lander.episode = episode
     tables.reward[row] = earned
     tables.outcome[row] = lander.episode.outcome
     tables.landers[row] = lander

@@ -6,13 +6,14 @@ import numpy as np
 import warp as wp
 
 from lunar_env.faults.kinds import NAMES, FaultsDrawn
-from lunar_env.kernel.memory import words
+from lunar_env.kernel.layout import words
 from lunar_env.observation import CORE, Scales
 from lunar_env.quantities import Leaf, ends, leaves, mirrored, twin, whole_ticks
 from lunar_env.scenario import Scenario, Start, World
 from lunar_env.sensors.inertial import SHARES
 from lunar_env.sensors.range_finder import Beam, RangeFinderDrawn
-from lunar_env.state import Lander, Reading, Record, Sample, Surface
+from lunar_env.state import Belief, Episode, Motion, Reading, Sample, Surface
+from lunar_env.task import Record
 from lunar_env.terrain.surface import Maps, NoMaps
 from lunar_env.vehicle.control import MODES
 
@@ -24,6 +25,17 @@ NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
 # What every tick needs. Faults are read where they act, a start when an episode begins.
 WorldDrawn = mirrored(World, "faults", "start")
 StartDrawn = mirrored(Start)
+
+
+@wp.struct
+class Lander:
+    """One row of the batch."""
+
+    motion: Motion
+    rest: Motion  # what float32 rounding would have dropped from ``motion``; see dynamics.substep
+    belief: Belief
+    episode: Episode
+    record: Record
 
 
 @wp.struct

@@ -9,10 +9,10 @@ import warp as wp
 from gymnasium.error import DependencyNotInstalled
 
 from lunar_env.descent import Descent
-from lunar_env.kernel.memory import columns, structs
-from lunar_env.kernel.tables import WorldDrawn
+from lunar_env.kernel.layout import columns, structs
+from lunar_env.kernel.tables import Lander, WorldDrawn
 from lunar_env.rendering.scene import Scene
-from lunar_env.state import Lander, Reading, Surface
+from lunar_env.state import Reading, Surface
 from lunar_env.task import Outcome
 from lunar_env.terrain.contact import height_above_ground, lateral_velocity
 from lunar_env.terrain.maps import load_maps

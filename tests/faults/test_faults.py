@@ -17,8 +17,9 @@ from lunar_env import Descent, Outcome, Range, Scenario, load_scenario
 from lunar_env.env import LanderEnv
 from lunar_env.faults import effects as fault_effects
 from lunar_env.faults.kinds import KINDS, NAMES, magnitude_of, with_fault
-from lunar_env.kernel.memory import columns, words
-from lunar_env.state import Lander, Reading
+from lunar_env.kernel.layout import columns, words
+from lunar_env.kernel.tables import Lander
+from lunar_env.state import Reading
 
 FLAT = 1e12  # [m] a radius at which the ground is a plane
 RARE = 1e-4  # chance that an honest instrument breaks a statistical bound

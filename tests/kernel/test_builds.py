@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from lunar_env import Descent, descent, load_scenario
+from lunar_env import Descent, load_scenario
 from lunar_env.descent import AUTORESET
 from lunar_env.faults.kinds import KINDS, NAMES
+from lunar_env.kernel import launch
 from lunar_env.kernel.builds import PLAIN, WHOLE, build_of
 from lunar_env.missions import scenarios
 from lunar_env.quantities import Range
@@ -46,9 +47,9 @@ def assert_both_fly_alike(monkeypatch: pytest.MonkeyPatch, scenario: Any, autore
     """From starts along the whole descent, until many have ended."""
     scenario = load_scenario(scenario, **{"start.progress": Range(-0.2, 1.0)})
     plain = Descent(scenario, 37, seed=3, autoreset=autoreset)
-    monkeypatch.setattr(descent, "build_of", lambda _: WHOLE)
+    monkeypatch.setattr(launch, "build_of", lambda _: WHOLE)
     whole = Descent(scenario, 37, seed=3, autoreset=autoreset)
-    assert (plain._build, whole._build) == (PLAIN, WHOLE)
+    assert (plain._launch.build, whole._launch.build) == (PLAIN, WHOLE)
     generator = torch.Generator().manual_seed(1)
     ended = steps = 0
     while ended < 8 or steps < 100:

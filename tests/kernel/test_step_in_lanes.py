@@ -7,7 +7,7 @@ import warp as wp
 
 from lunar_env import Descent, load_scenario
 from lunar_env.descent import AUTORESET
-from lunar_env.kernel.memory import columns
+from lunar_env.kernel.layout import columns
 from lunar_env.quantities import Range
 from lunar_env.vehicle.control import MODES
 from lunar_env.vehicle.lanes import Lanes, Quaternions, Vectors, add, div, length, mul, neg, root, sub, turning  # noqa: F401
@@ -17,7 +17,8 @@ LANDERS, STEPS = 37, 150  # not a multiple of eight; enough for touchdowns, dry 
 
 def advance_one_by_one(descent: Descent) -> None:
     """The GPU's kernel, on this device."""
-    wp.launch(descent._build.advance, dim=descent.num_envs, inputs=[descent._tables, descent._settings], device="cpu")
+    kernels = descent._launch
+    wp.launch(kernels.build.advance, dim=descent.num_envs, inputs=[kernels.tables, kernels.settings], device="cpu")
 
 
 @pytest.mark.parametrize("autoreset", AUTORESET)

@@ -111,7 +111,7 @@ def test_its_beams_measure_range_to_the_metre_and_closing_speed_exactly():
 
 def test_its_ground_has_the_published_relief_within_the_size_of_the_published_model():
     descent = Descent("gaudet_beams", 1)
-    heights = descent._heights[0].numpy()  # 256 x 256 at 128 m
+    heights = descent._launch.heights[0].numpy()  # 256 x 256 at 128 m
     reliefs = [
         np.ptp(np.roll(heights, (-i, -j), (0, 1))[:82, :63]) * 0.34
         for i in range(0, 256, 16)

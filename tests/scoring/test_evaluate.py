@@ -21,6 +21,7 @@ from agents.scoring import episodes as flying
 from agents.scoring.statistics import against_bound, spread, summary, wilson
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.flying.pilot import Pilot
+from lunar_env.task import record_fields
 
 REPLAY = load_scenario("resilience_replay")
 
@@ -174,9 +175,7 @@ def test_the_spread_shows_the_tail_beside_the_mean():
 
 def test_a_summary_counts_strict_landings_and_measures_only_what_touched_down():
     outcome = np.array([Outcome.LANDED, Outcome.LANDED, Outcome.CRASHED, Outcome.LOST])
-    names = ("descent_rate", "lateral_speed", "tilt", "rate", "distance", "propellant_used", "duration", "reward",
-             "approach", "propellant_cost", "touchdown")  # fmt: skip
-    record = {name: np.zeros(4) for name in names}
+    record = {name: np.zeros(4) for name in record_fields()}
     record["descent_rate"] = np.array([1.0, 2.5, 30.0, 99.0])
     row = summary("somewhere", "someone", outcome, record)
     assert (row["landed"], row["landed_strict"], row["episodes"]) == (2, 1, 4)

@@ -87,7 +87,7 @@ def looked(descent: Descent, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, 
     """Heights (N, K) and shapes (N, K, 3) that the kernels see at (N, K) points."""
     points = wp.array(np.stack([x, y], axis=-1).astype(np.float32), dtype=wp.vec2, device="cpu")
     heights, shapes = wp.zeros(x.shape, dtype=float, device="cpu"), wp.zeros(x.shape, dtype=wp.vec3, device="cpu")
-    inputs = [descent._tables.surfaces, descent._tables.maps, points, heights, shapes]
+    inputs = [descent._launch.tables.surfaces, descent._launch.tables.maps, points, heights, shapes]
     wp.launch(look, dim=x.shape, inputs=inputs, device="cpu")
     return heights.numpy(), shapes.numpy()
 
@@ -189,7 +189,7 @@ def test_the_beam_meets_the_ground_where_a_dense_march_does(name: str, tilt: flo
     ranges = wp.zeros(shape, dtype=float, device="cpu")
     arrays = [wp.array(part, dtype=wp.vec3, device="cpu") for part in (origins, beams)]
     heights = wp.array(height.astype(np.float32), dtype=float, device="cpu")
-    inputs = [descent._tables.surfaces, descent._tables.maps, RADIUS, *arrays, heights, ranges]
+    inputs = [descent._launch.tables.surfaces, descent._launch.tables.maps, RADIUS, *arrays, heights, ranges]
     wp.launch(shine, dim=shape, inputs=inputs, device="cpu")
     found = ranges.numpy()
     met = 0
