@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lunar_env.faults.kinds import NAMES, Faults
+from lunar_env.faults.kinds import NAMES, Faults, effect_of
 from lunar_env.observation import OBSERVATIONS, ObservationTable, Scales, observation_table
 from lunar_env.quantities import Number, Range, ends, number, parts, setting, validate, whole_ticks
 from lunar_env.sensors.inertial import Navigation
@@ -151,7 +151,7 @@ class Scenario(World):
     @property
     def delay_slots(self) -> int:
         """Length of the delay line: samples of a beam that can be under way at once, and one to spare."""
-        late = max(ends(_delays(self).get("faults.delayed_readings.delay", 0.0)))
+        late = sum(max(ends(value)) for where, value in _delays(self).items() if where.startswith("faults."))
         return max(
             math.ceil((finder.jitter + max(ends(finder.delay)) + late) / finder.period) + 2 for finder in self.sensors
         )
@@ -184,10 +184,8 @@ def possible_faults(scenario: Scenario) -> tuple[str, ...]:
 def _delays(scenario: Scenario) -> dict[str, float | Range]:
     """The lags of the range finders; a fault counts only where it can occur."""
     delays = {f"{finder.name}.delay": finder.delay for finder in scenario.sensors}
-    fault = scenario.faults.delayed_readings
-    if max(ends(fault.probability)) > 0.0:
-        delays["faults.delayed_readings.delay"] = fault.delay
-    return delays
+    late = [name for name in possible_faults(scenario) if effect_of(name) == "delayed_readings"]
+    return delays | {f"faults.{name}.delay": getattr(scenario.faults, name).delay for name in late}
 
 
 def _plain(value: Any) -> Any:

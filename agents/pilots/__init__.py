@@ -1,24 +1,13 @@
-"""All pilots by name. A new classical pilot is one file and one line here; a learned one is a folder."""
+"""All pilots by name. A new classical pilot is one file here; a learned one is the folder of a run."""
 
+import importlib
+import inspect
+import pkgutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from agents.pilots.altimeter_braking import AltimeterBraking
-from agents.pilots.apollo import Apollo
-from agents.pilots.as_flown import AsFlown
-from agents.pilots.cautious import Cautious
-from agents.pilots.dr_dv import DrDv
-from agents.pilots.gated_filter import GatedFilterPilot
-from agents.pilots.gravity_turn import GravityTurn
-from agents.pilots.inertial import Inertial
-from agents.pilots.pid import Pid
-from agents.pilots.robust import Robust
-from agents.pilots.socp_mpc import SocpMpc
-from agents.pilots.suicide_burn import SuicideBurn
-from agents.pilots.wary import Wary
-from agents.pilots.zem_zev import ZemZev
 from agents.policy.network import load_policy, read_card
 from agents.policy.onnx_file import read_onnx
 from agents.policy.onnx_pilot import OnnxPilot, is_onnx_pilot
@@ -26,25 +15,16 @@ from lunar_env import Scenario, load_scenario
 from lunar_env.flying.pilot import Flies, Pilot, require_inertial_state
 from lunar_env.flying.user_pilot import is_user_pilot, load_user_pilot
 
+
+def _classes_in(name: str) -> list[type[Pilot]]:
+    module = importlib.import_module(f"{__name__}.{name}")
+    classes = (value for value in vars(module).values() if inspect.isclass(value) and issubclass(value, Pilot))
+    return [kind for kind in classes if kind.__module__ == module.__name__ and not inspect.isabstract(kind)]
+
+
+# Every pilot that a file of this folder defines. Some are the baselines that the faults of kinds.py break.
 CLASSICAL: dict[str, type[Pilot]] = {
-    kind.name: kind
-    for kind in (
-        AsFlown,
-        Cautious,
-        Robust,
-        Wary,
-        GravityTurn,
-        Apollo,
-        ZemZev,
-        DrDv,
-        Pid,
-        SocpMpc,
-        # The baselines that the faults of lunar_env/faults/kinds.py break.
-        AltimeterBraking,
-        GatedFilterPilot,
-        Inertial,
-        SuicideBurn,
-    )
+    kind.name: kind for file in pkgutil.iter_modules(__path__) if not file.ispkg for kind in _classes_in(file.name)
 }
 SHIPPED = {"reference": Path("runs/reference")}
 

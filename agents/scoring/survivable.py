@@ -171,7 +171,7 @@ def state_of(descent: Descent, rows: torch.Tensor, weakened: torch.Tensor) -> St
 def thrust_left(descent: Descent, rows: torch.Tensor, weakened: torch.Tensor) -> NDArray[np.float64]:
     """The share (n,) of the thrust that is left for good; arguments as of ``state_of``.
 
-    ``fault_effects.thrust_factor``, and what a cut or a stuck valve leaves if it does not end. A fault that adds thrust
+    ``effects.thrust_factor``, and what a cut or a stuck valve leaves if it does not end. A fault that adds thrust
     counts from the start.
     """
 

@@ -5,16 +5,23 @@ and low enough (``below``), and lasts for its ``duration``; what concerns the ta
 (``terrain_step``, ``propellant_shortage``, ``unsteady_site``) holds from the start. Its magnitude is the first of its
 own numbers; at the value named as neutral it changes nothing, bit for bit. Several may act at once. What each does to
 the stages of a tick stands in effects.py; the modes are those of the missions reference, section 7.
+
+A new kind whose effect exists is a class here that derives from the kind with that effect, and its line in ``Faults``.
+A new effect is a class that derives from ``Fault``, its line, and a function in effects.py.
 """
 
 from dataclasses import dataclass, field, fields
 from math import radians
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from lunar_env.quantities import Number, Range, mirrored, number
 
 FOREVER = 1e5  # [s] longer than any episode
 ANYWHERE = 1e7  # [m] higher than any start
+# Where in a descent a fault may act: on what an episode starts with, the ground, the engine, the inertial unit, whether
+# a sample has a return, what its range becomes, how a sample is taken and arrives, the contact with the ground.
+STAGES = ("start", "ground", "engine", "inertial", "return", "range", "sample", "contact")
 
 
 @dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Fault:
     """What all faults share."""
 
     mode: ClassVar[int] = 0  # of the missions reference, section 7
+    stages: ClassVar[tuple[str, ...]] = ()  # which of STAGES have to ask whether it acts
     missions: ClassVar[str] = ""  # where it happened, and the source
     breaks: ClassVar[str] = ""  # the baseline that it breaks
     magnitude: ClassVar[str] = ""  # the number that says how bad it is; by default the first of its own
@@ -39,6 +47,7 @@ class Fault:
 class LateAcquisition(Fault):
     """The range finder gives no valid range above an altitude."""
 
+    stages = ("sample",)
     mode = 1
     missions = "HAKUTO-R M2 Resilience: below 900 m instead of above 3 km, at 66 m/s [V2: SN24]"
     breaks = "altimeter_braking"
@@ -53,6 +62,7 @@ class LateAcquisition(Fault):
 class DelayedReadings(Fault):
     """Readings arrive late by an extra delay, with or without an honest time stamp."""
 
+    stages = ("sample",)
     mode = 2
     missions = 'HAKUTO-R M2 Resilience: "delayed" in the first reports; the delay is unpublished'
     breaks = "altimeter_braking"
@@ -67,6 +77,7 @@ class DelayedReadings(Fault):
 class DetectionLoss(Fault):
     """Returns fade: weaker laser, darker or steeper ground, or faster closing than planned."""
 
+    stages = ("sample",)
     mode = 3
     missions = "HAKUTO-R M2 Resilience: candidate causes [V2: ISP2]"
     breaks = "altimeter_braking"
@@ -83,6 +94,7 @@ class DetectionLoss(Fault):
 class NoiseBurst(Fault):
     """The range noise grows by a factor."""
 
+    stages = ("sample",)
     mode = 4
     missions = "IM-2 Athena: altimeter noise from 30 km on that never improved [V2: ARS2]"
     breaks = "altimeter_braking"
@@ -96,6 +108,7 @@ class NoiseBurst(Fault):
 class RangingLoss(Fault):
     """Ranging ends for good, and the belief that must do without it is off by a bias."""
 
+    stages = ("return",)
     mode = 5
     missions = "IM-1 Odysseus: no range after 15 km, belief 100 m too high [V2: ARS1]"
     breaks = "inertial"
@@ -110,6 +123,7 @@ class RangingLoss(Fault):
 class MissingFlag(Fault):
     """Good ranges arrive, but their valid flag is missing."""
 
+    stages = ("sample",)
     mode = 6
     missions = "IM-1 Odysseus: Doppler lidar data unused for want of a flag [V2: ARS1]"
     breaks = "altimeter_braking"
@@ -123,6 +137,7 @@ class MissingFlag(Fault):
 class TerrainStep(Fault):
     """The ground drops by a cliff on the way to the pad: a crater rim."""
 
+    stages = ("start", "ground")
     mode = 7
     missions = "HAKUTO-R M1: a 3 km rim, taken for a broken altimeter [V2: ISP1]"
     breaks = "gated_filter"
@@ -138,6 +153,7 @@ class TerrainStep(Fault):
 class RangeBias(Fault):
     """Ranges are off by a step and by a share of the height."""
 
+    stages = ("range",)
     mode = 8
     missions = "HAKUTO-R M1; Apollo 11's slope of 1 degree [V2: DIG]"
     breaks = "altimeter_braking"
@@ -152,6 +168,7 @@ class RangeBias(Fault):
 class Outliers(Fault):
     """Some ranges are nonsense: short echoes, or a lock on the vehicle's own structure."""
 
+    stages = ("range",)
     mode = 9
     missions = "generic; IM-2 Athena's noise [V2: ARS2]"
     breaks = "altimeter_braking"
@@ -168,6 +185,7 @@ class Outliers(Fault):
 class FrozenReading(Fault):
     """The last range is repeated with fresh stamps and a valid flag."""
 
+    stages = ("sample",)
     mode = 10
     missions = "HAKUTO-R M1: estimate stuck near zero [V2: ISP1]"
     breaks = "altimeter_braking"
@@ -181,6 +199,7 @@ class FrozenReading(Fault):
 class RangeAmbiguity(Fault):
     """Ranges wrap around: the echo of an earlier pulse, or a wrong lock."""
 
+    stages = ("range",)
     mode = 11
     missions = "generic for pulse radar and FM-CW lidar [V2: NDL]"
     breaks = "altimeter_braking"
@@ -194,6 +213,7 @@ class RangeAmbiguity(Fault):
 class Dust(Fault):
     """Near the ground the plume's dust swallows returns, and answers in the ground's place."""
 
+    stages = ("return", "range")
     mode = 12
     missions = "Apollo 12 from 30 m [V2: ASTX]; the Lunar Pallet Lander's plan turns its lidar off at 30 m [V2: LPL]"
     breaks = "altimeter_braking"
@@ -210,6 +230,7 @@ class Dust(Fault):
 class EngineCut(Fault):
     """The computer restarts, and the engine is off until it is back."""
 
+    stages = ("engine",)
     mode = 13
     missions = "Beresheet: inertial unit and reset at 14 km, engine off [V2: BER]"
     breaks = "suicide_burn"
@@ -223,6 +244,7 @@ class EngineCut(Fault):
 class GyroSaturation(Fault):
     """A gyro sits at its limit: the believed attitude turns away, and all that is computed with it."""
 
+    stages = ("inertial",)
     mode = 14
     missions = "Schiaparelli: 1 s at full scale, altitude estimate negative [V2: SCH]"
     breaks = "as_flown"
@@ -236,6 +258,7 @@ class GyroSaturation(Fault):
 class DeadAccelerometer(Fault):
     """The accelerometer measures less than it should, or nothing: the belief never slows down."""
 
+    stages = ("inertial",)
     mode = 15
     missions = "Luna-25: unit not switched on, burn of 127 s instead of 84 s [V2: SNL]"
     breaks = "inertial"
@@ -249,6 +272,7 @@ class DeadAccelerometer(Fault):
 class ThrustDeviation(Fault):
     """The engine gives more or less than nominal, and the vehicle turns more slowly."""
 
+    stages = ("engine",)
     mode = 16
     missions = "Chandrayaan-2: more thrust than expected, attitude-rate limit too low [V2: SOM, LS]"
     breaks = "suicide_burn"
@@ -263,6 +287,7 @@ class ThrustDeviation(Fault):
 class EngineLoss(Fault):
     """An engine of several fails: less thrust, and what is left pushes beside the centre of mass."""
 
+    stages = ("engine",)
     mode = 17
     missions = "SLIM: one of two nozzles lost at about 50 m [V2: JAXA-news]"
     breaks = "suicide_burn"
@@ -283,6 +308,7 @@ class EngineLoss(Fault):
 class StuckThrottle(Fault):
     """The valve stays where it is."""
 
+    stages = ("engine",)
     mode = 18
     missions = "synthetic; the LM kept out of 60-93 % [R]"
     breaks = "suicide_burn"
@@ -296,6 +322,7 @@ class StuckThrottle(Fault):
 class SpuriousTouchdown(Fault):
     """The touchdown sensor fires in the air, and the engine is cut for good."""
 
+    stages = ("engine",)
     mode = 19
     missions = "Mars Polar Lander: at 40 m, 22 m/s at the ground [V2: MPL]"
     breaks = "as_flown"
@@ -308,6 +335,7 @@ class SpuriousTouchdown(Fault):
 class MissedTouchdown(Fault):
     """Touchdown goes unnoticed, the engine burns on, and the lander bounces."""
 
+    stages = ("contact",)
     mode = 20
     missions = "Surveyor 3: verniers not cut, two bounces [R]"
     breaks = "as_flown"
@@ -322,6 +350,7 @@ class MissedTouchdown(Fault):
 class PropellantShortage(Fault):
     """The tanks hold less than the gauge and the plan say."""
 
+    stages = ("start",)
     mode = 21
     missions = "HAKUTO-R M1: tanks empty at 5 km [V2: ISP1]"
     breaks = "cautious"
@@ -335,6 +364,7 @@ class PropellantShortage(Fault):
 class UnsteadySite(Fault):
     """A slope under the pad, and a sideways drift that navigation does not see: what tips a lander over."""
 
+    stages = ("start",)
     mode = 22
     missions = "IM-1, IM-2, SLIM"
     breaks = "as_flown"
@@ -349,6 +379,7 @@ class UnsteadySite(Fault):
 class Dropout(Fault):
     """Returns are lost for a while, each sample with a chance."""
 
+    stages = ("return",)
     missions = "generic"
     breaks = "altimeter_braking"
     training: ClassVar = {"loss": Range(0.2, 1.0), "onset": Range(0.0, 120.0), "duration": Range(1.0, 30.0)}
@@ -385,9 +416,39 @@ class Faults:
     dropout: Dropout = field(default_factory=Dropout)
 
 
-FaultsDrawn = mirrored(Faults)
+FaultsDrawn = mirrored(Faults)  # its layout; kernels read it as a row of numbers
 NAMES = tuple(item.name for item in fields(Faults))
 KINDS: dict[str, type[Fault]] = {item.name: item.type for item in fields(Faults)}  # type: ignore[misc]
+
+
+def effect_of(name: str) -> str:
+    """The effect that a fault has: that of the kind from which its own derives, or its own."""
+    kind = KINDS[name]
+    first = kind.__mro__[kind.__mro__.index(Fault) - 1]
+    return next(other for other, one in KINDS.items() if one is first)
+
+
+def with_effect(effect: str) -> tuple[SimpleNamespace, ...]:
+    """The faults that have an effect, for the functions of effects.py.
+
+    Each has its ``code`` and, under the name of each of its numbers, the number's column among those of all faults.
+    """
+    found, first = [], 0
+    for code, (name, kind) in enumerate(KINDS.items()):
+        columns = {item.name: first + place for place, item in enumerate(fields(kind))}
+        first += len(columns)
+        if effect_of(name) == effect:
+            found.append(SimpleNamespace(code=code, **columns))
+    if not found:
+        raise KeyError(f"no fault has the effect {effect!r}")
+    return tuple(found)
+
+
+def bits_of(stage: str) -> int:
+    """One bit for each fault that acts in a stage."""
+    if stage not in STAGES:
+        raise KeyError(f"unknown stage {stage!r}; known: {', '.join(STAGES)}")
+    return sum(1 << code for code, kind in enumerate(KINDS.values()) if stage in kind.stages)
 
 
 def magnitude_of(name: str) -> str:

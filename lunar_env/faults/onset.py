@@ -4,7 +4,7 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.faults.effects import COUNT, RANGING_LOSS, passed
+from lunar_env.faults.effects import COUNT, belief_jump, passed
 from lunar_env.faults.kinds import FOREVER
 from lunar_env.state import Belief, Episode
 
@@ -41,8 +41,9 @@ def struck(tables: Any, row: int, episode: Episode, belief: Belief, up: wp.vec3,
                 begun = tick
                 tables.begun[row, code] = tick
                 episode.acting = episode.acting | bit
-                if code == RANGING_LOSS and duration > 0.0:
-                    belief.position_error = belief.position_error + up * tables.faults[row].ranging_loss.bias
+                jump = belief_jump(code, tables.faults, row)
+                if jump != 0.0 and duration > 0.0:
+                    belief.position_error = belief.position_error + up * jump
             if begun >= 0:
                 if duration >= LASTING:
                     episode.pending = episode.pending & ~bit

@@ -11,8 +11,7 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.faults.effects import ENGINE, INERTIAL, MISSED_TOUCHDOWN
-from lunar_env.faults.kinds import NAMES
+from lunar_env.faults.kinds import NAMES, bits_of
 from lunar_env.kernel.spawn import reset_of
 from lunar_env.kernel.step import advance_of
 from lunar_env.kernel.step_in_lanes import advance_abreast_of
@@ -20,7 +19,8 @@ from lunar_env.kernel.tables import PlainTables, Tables
 from lunar_env.quantities import ends
 from lunar_env.scenario import Scenario, possible_faults
 
-NOT_PLAIN = ENGINE | INERTIAL | 1 << MISSED_TOUCHDOWN  # faults that a plain descent cannot have
+# Where a plain descent has no faults.
+NOT_PLAIN = bits_of("ground") | bits_of("engine") | bits_of("inertial") | bits_of("contact")
 
 
 @dataclass(frozen=True)
@@ -55,4 +55,4 @@ def is_plain(scenario: Scenario) -> bool:
     gyros = (navigation.gyro_bias_x, navigation.gyro_bias_y, navigation.gyro_bias_z, navigation.angle_random_walk)
     measured_well = all(ends(error) == (0.0, 0.0) for error in (*gyros, navigation.scale_error))
     one_beam = sum(scenario.beams().values()) == 1 and not scenario.sensors[0].doppler
-    return one_beam and smooth and measured_well and not others and "terrain_step" not in faults
+    return one_beam and smooth and measured_well and not others

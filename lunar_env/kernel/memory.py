@@ -73,7 +73,7 @@ class State:
         tables.worlds = structs(self.drawn_world, WorldDrawn)
         tables.surfaces = structs(self.surface, Surface)
         tables.finders = structs(self.drawn_finders, RangeFinderDrawn)
-        tables.faults = structs(self.drawn_faults, FaultsDrawn)
+        tables.faults = wp.from_torch(self.drawn_faults)
         tables.starts = structs(self.drawn_start, StartDrawn)
         tables.numbers = wp.from_torch(self.drawn)
         tables.readings = structs(self.reading, Reading)

@@ -5,7 +5,7 @@ from typing import Any
 import warp as wp
 
 from lunar_env import random
-from lunar_env.faults.effects import PROPELLANT_SHORTAGE, TERRAIN_STEP, UNSTEADY_SITE, acts
+from lunar_env.faults.effects import changed_terrain, propellant_missing, unseen_drift
 from lunar_env.faults.onset import present_faults, struck
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.tables import Lander, Settings, StartDrawn, WorldDrawn
@@ -83,18 +83,12 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     lander = Lander()
     lander.motion = start_motion(tables.starts[row], world)
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
-    if acts(faults, PROPELLANT_SHORTAGE):
-        missing = lander.motion.propellant * tables.faults[row].propellant_shortage.missing
-        lander.motion.propellant = lander.motion.propellant - missing
-        lander.belief.propellant_error = missing
-    if acts(faults, TERRAIN_STEP):
-        world.terrain.step_height = tables.faults[row].terrain_step.height
-        world.terrain.step_distance = tables.faults[row].terrain_step.distance
-        world.terrain.step_width = tables.faults[row].terrain_step.width
-    if acts(faults, UNSTEADY_SITE):
-        world.terrain.slope = world.terrain.slope + tables.faults[row].unsteady_site.slope
-        drift = wp.vec3(tables.faults[row].unsteady_site.drift, 0.0, 0.0)
-        lander.belief.velocity_error = lander.belief.velocity_error - drift
+    missing = propellant_missing(lander.motion.propellant, tables.faults, row, faults)
+    lander.motion.propellant = lander.motion.propellant - missing
+    lander.belief.propellant_error = missing
+    world.terrain = changed_terrain(world.terrain, tables.faults, row, faults)
+    drift = wp.vec3(unseen_drift(tables.faults, row, faults), 0.0, 0.0)
+    lander.belief.velocity_error = lander.belief.velocity_error - drift
     for number in range(settings.beams):
         reading = Reading()
         reading.range = tables.finders[row, tables.beams[number].finder].maximum_range

@@ -15,6 +15,7 @@ from lunar_env.faults.effects import (
     bounced,
     goes_unnoticed,
     hindered,
+    hold_of,
     passed,
     rate_limit_left,
 )
@@ -66,7 +67,7 @@ def command(tables: Any, settings: Settings, row: int, lander: Lander, world: Wo
     if whole(tables) and lander.episode.contact_tick >= 0:
         # Contact went unnoticed: the engine burns on as it was, then it is cut.
         held = lander.episode.tick - lander.episode.contact_tick
-        noticed = passed(held, tables.faults[row].missed_touchdown.hold, settings.seconds)
+        noticed = passed(held, hold_of(tables.faults, row, lander.episode.faults), settings.seconds)
         forcing.throttle = wp.where(noticed, 0.0, lander.motion.throttle)
     return forcing
 
@@ -159,10 +160,9 @@ def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: W
             lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps, world.gear
         )
         outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
-        if whole(tables) and outcome == LANDED and goes_unnoticed(tables, row, lander.episode, settings.seconds):
+        if whole(tables) and outcome == LANDED and goes_unnoticed(lander.episode, tables.faults, row, settings.seconds):
             up = up_at(lander.motion.position, world.moon.radius)
-            bounce = tables.faults[row].missed_touchdown.bounce
-            lander.motion.velocity = bounced(lander.motion.velocity, up, bounce)
+            lander.motion.velocity = bounced(lander.motion.velocity, up, tables.faults, row, lander.episode.acting)
             if lander.episode.contact_tick < 0:
                 lander.episode.contact_tick = lander.episode.tick
             outcome = FLYING

@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import warp as wp
 
-from lunar_env.faults.kinds import NAMES, FaultsDrawn
+from lunar_env.faults.kinds import NAMES
 from lunar_env.kernel.layout import words
 from lunar_env.observation import CORE, Scales
 from lunar_env.quantities import Leaf, ends, leaves, mirrored, twin, whole_ticks
@@ -70,7 +70,7 @@ class Tables:
     landers: wp.array(dtype=Lander)
     worlds: wp.array(dtype=WorldDrawn)
     surfaces: wp.array(dtype=Surface)
-    faults: wp.array(dtype=FaultsDrawn)
+    faults: wp.array2d(dtype=float)  # the numbers of all faults, see faults/effects.py
     finders: wp.array2d(dtype=RangeFinderDrawn)  # (landers, range finders)
     starts: wp.array(dtype=StartDrawn)
     numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``finders``, ``faults`` and ``starts``

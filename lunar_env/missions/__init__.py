@@ -1,86 +1,63 @@
-"""Presets by name. A mission is one file with its numbers, their sources and marks; it joins the list below.
+"""Presets by name. Every scenario and every mission that a file of this folder defines at its top is known.
 
 Marks: [V] verified in the primary source, [V2] verified in a secondary one, [R] recalled, [C] computed, [P] proposed
 by us. Source keys are those of the missions reference, section 9.
 """
 
 import difflib
+import importlib
+import pkgutil
 from typing import Any
 
 from lunar_env.changes import change
-from lunar_env.missions import (
-    any_fault,
-    apollo,
-    beresheet,
-    blue_ghost_m1,
-    chandrayaan_2,
-    chandrayaan_3,
-    chang_e,
-    gaudet,
-    hakuto_r,
-    im_1,
-    im_2,
-    lessons,
-    luna_25,
-    mars,
-    resilience,
-    series2_apex,
-    slim,
-    surveyor,
-)
-from lunar_env.missions.mission import FlightPlan, Mission
+from lunar_env.missions.mission import Mission
+from lunar_env.missions.plan import FlightPlan
+from lunar_env.missions.resilience import PLAN
 from lunar_env.scenario import Scenario
 
+FIRST = ("lessons", "resilience")  # what a newcomer meets first; other files follow by name, then the missions
+
+_names = sorted((file.name for file in pkgutil.iter_modules(__path__)), key=lambda name: (name not in FIRST, name))
+_files = [vars(importlib.import_module(f"{__name__}.{name}")) for name in _names if not name.startswith("_")]
+
+
+def _defined(kind: type, files: list[dict[str, Any]]) -> list[Any]:
+    return [value for file in files for value in file.values() if isinstance(value, kind)]
+
+
 # By date, the newest first.
-MISSIONS: tuple[Mission, ...] = (
-    series2_apex.SERIES2_APEX,
-    hakuto_r.M2,
-    hakuto_r.M2_FROM_ORBIT,
-    im_2.IM_2,
-    blue_ghost_m1.BLUE_GHOST_M1,
-    im_1.IM_1,
-    slim.SLIM,
-    chandrayaan_3.CHANDRAYAAN_3,
-    luna_25.LUNA_25,
-    hakuto_r.M1,
-    chang_e.CHANG_E_5,
-    chandrayaan_2.CHANDRAYAAN_2,
-    beresheet.BERESHEET,
-    chang_e.CHANG_E_4,
-    mars.SCHIAPARELLI,
-    chang_e.CHANG_E_3,
-    mars.MARS_POLAR_LANDER,
-    apollo.APOLLO_15,
-    apollo.APOLLO_12,
-    apollo.APOLLO_11,
-    surveyor.SURVEYOR_3,
-    surveyor.SURVEYOR,
+MISSIONS: tuple[Mission, ...] = tuple(
+    sorted(
+        {mission.name: mission for mission in _defined(Mission, _files)}.values(),
+        key=lambda mission: mission.date,
+        reverse=True,
+    )
 )
 
-PRESETS: dict[str, Scenario] = {
-    preset.name: preset
-    for preset in (
-        lessons.VERTICAL,
-        lessons.PLANAR,
-        resilience.AS_PLANNED,
-        resilience.RESILIENCE,
-        resilience.REPLAY,
-        resilience.ENGINE_LOSS,
-        any_fault.ANY_FAULT,
-        gaudet.NOMINAL,
-        gaudet.SENSOR_BIAS,
-        gaudet.ENGINE_FAILURE,
-        gaudet.BEAMS,
+
+def by_name(presets: list[Scenario]) -> dict[str, Scenario]:
+    """Presets by their names, in order. Raises ValueError where two have one name."""
+    named: dict[str, Scenario] = {}
+    for preset in presets:
+        if named.setdefault(preset.name, preset) != preset:
+            raise ValueError(f"two different presets are called {preset.name!r}; give one of them another name")
+    return named
+
+
+PRESETS: dict[str, Scenario] = by_name(
+    [
+        *_defined(Scenario, [file for file in _files if not _defined(Mission, [file])]),
         *(scenario for mission in MISSIONS for scenario in mission.scenarios),
-    )
-}
+        *_defined(Scenario, _files),
+    ]
+)
 
 
 def plan_of(scenario: Scenario) -> FlightPlan:
     """The flight plan of the mission whose scenario this is, by its name; Resilience's for any other."""
     flown = {mission.flown.name: mission.plan for mission in MISSIONS}
     planned = {mission.planned.name: mission.plan for mission in MISSIONS if mission.planned is not None}
-    return (planned | flown).get(scenario.name, resilience.PLAN)
+    return (planned | flown).get(scenario.name, PLAN)
 
 
 def gym_id(name: str) -> str:

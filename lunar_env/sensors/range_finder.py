@@ -21,18 +21,17 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.faults.effects import (
-    DETECTION_LOSS,
     DISTORTING,
     RANGING,
-    acts,
     distorted,
     extra_delay,
     flagged,
-    hides_delay,
+    hidden_delay,
     lost,
+    reach_left,
+    slowness_added,
     spread_factor,
 )
-from lunar_env.faults.kinds import FaultsDrawn
 from lunar_env.quantities import Number, mirrored, number, setting
 from lunar_env.sensors.echo import FARTHEST, Echo, beam_direction, beam_echo
 from lunar_env.state import Motion, Reading, Sample, Surface
@@ -115,18 +114,16 @@ def turned_by(direction: np.ndarray, cant: float) -> np.ndarray:
 
 @wp.func
 def chance_at_speed(
-    closing: float, finder: RangeFinderDrawn, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
+    closing: float, finder: RangeFinderDrawn, faults: wp.array2d(dtype=float), row: int, acting: int
 ) -> float:
     """Chance of a return at a closing speed [m/s] from ground that is near: exp(-|v| / v0)."""
-    slowness = 1.0 / finder.closing_speed
-    if acts(acting, DETECTION_LOSS):
-        slowness = slowness + faults[row].detection_loss.slowness
+    slowness = slowness_added(1.0 / finder.closing_speed, faults, row, acting)
     return wp.exp(-wp.abs(closing) * slowness)
 
 
 @wp.func
 def chance_at_range(
-    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array(dtype=FaultsDrawn), row: int, acting: int
+    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array2d(dtype=float), row: int, acting: int
 ) -> float:
     """Chance of a return from a distance, apart from that of the speed.
 
@@ -134,8 +131,7 @@ def chance_at_range(
     As programmed: logistic((R_max - r) / w), so that the edge is soft.
     """
     reach = finder.maximum_range * wp.sqrt(albedo * echo.incidence / finder.reference_albedo)
-    if acts(acting, DETECTION_LOSS):
-        reach = reach * (1.0 - faults[row].detection_loss.reach)
+    reach = reach_left(reach, faults, row, acting)
     width = finder.detection_width * reach
     chance = 1.0
     if width > 0.0:
@@ -158,7 +154,7 @@ def measure(
     gear: GearDrawn,
     finder: RangeFinderDrawn,
     direction: wp.vec3,
-    faults: wp.array(dtype=FaultsDrawn),
+    faults: wp.array2d(dtype=float),
     row: int,
     acting: int,
 ) -> Sample:
@@ -204,7 +200,7 @@ def transport(
     seconds: float,
     jitter_ticks: int,
     finder: RangeFinderDrawn,
-    faults: wp.array(dtype=FaultsDrawn),
+    faults: wp.array2d(dtype=float),
     row: int,
     acting: int,
 ) -> Sample:
@@ -215,8 +211,7 @@ def transport(
         normal_delay = normal_delay + int(spread * float(jitter_ticks + 1))
     late = int(extra_delay(faults, row, acting) / seconds + 0.5)
     sample.delivery = tick + normal_delay + late
-    if hides_delay(faults, row, acting):
-        sample.stamp = tick + late
+    sample.stamp = sample.stamp + int(hidden_delay(faults, row, acting) / seconds + 0.5)
     return sample
 
 

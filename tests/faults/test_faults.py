@@ -5,6 +5,7 @@ Statistics are of fixed seeds; their bounds are those that one honest run in 10,
 
 import functools
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,17 @@ from scipy.spatial.transform import Rotation
 
 from lunar_env import Descent, Outcome, Range, Scenario, load_scenario
 from lunar_env.env import LanderEnv
-from lunar_env.faults import effects as fault_effects
-from lunar_env.faults.kinds import KINDS, NAMES, magnitude_of, with_fault
+from lunar_env.faults import effects
+from lunar_env.faults.kinds import (
+    KINDS,
+    NAMES,
+    STAGES,
+    bits_of,
+    effect_of,
+    magnitude_of,
+    with_effect,
+    with_fault,
+)
 from lunar_env.kernel.layout import columns, words
 from lunar_env.kernel.tables import Lander
 from lunar_env.state import Reading
@@ -135,8 +145,25 @@ def differing(frames: torch.Tensor, landers: Any = slice(None)) -> set[str]:
 # The library ------------------------------------------------------------------------------------------------------
 
 
-def test_the_codes_of_the_kernel_are_the_places_of_the_names() -> None:
-    assert [getattr(fault_effects, name.upper()) for name in NAMES] == list(range(fault_effects.COUNT))
+@pytest.mark.parametrize("name", NAMES)
+def test_an_effect_reads_the_numbers_of_every_fault_that_has_it(name: str) -> None:
+    """The columns of ``with_effect`` are where the drawn numbers of the fault lie in a row of the batch."""
+    descent = Descent(load_scenario("resilience", **with_fault(name, **KINDS[name].training)), num_envs=3)
+    slot = next(one for one in getattr(effects, effect_of(name).upper()) if one.code == NAMES.index(name))
+    for item in fields(KINDS[name]):
+        drawn = descent.state[f"drawn.faults.{name}.{item.name}"]
+        assert torch.equal(descent.state.drawn_faults[:, getattr(slot, item.name)], drawn)
+
+
+def test_every_fault_acts_in_stages_that_ask_and_fits_into_a_word() -> None:
+    assert all(kind.stages and set(kind.stages) <= set(STAGES) for kind in KINDS.values())
+    assert len(NAMES) == effects.COUNT < 32
+    words = {name for name in NAMES if effects.ENGINE >> NAMES.index(name) & 1}
+    assert words == {"engine_cut", "thrust_deviation", "engine_loss", "stuck_throttle", "spurious_touchdown"}
+    with pytest.raises(KeyError, match=r"unknown stage 'engin'; known: start, ground, engine"):
+        bits_of("engin")
+    with pytest.raises(KeyError, match="no fault has the effect 'dus'"):
+        with_effect("dus")
 
 
 def test_every_fault_says_what_it_is_where_it_happened_and_what_it_breaks() -> None:

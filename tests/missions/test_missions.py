@@ -14,6 +14,7 @@ import sys
 import tokenize
 import warnings
 from dataclasses import replace
+from importlib import import_module
 from math import radians
 from pathlib import Path
 
@@ -25,10 +26,11 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
 import lunar_env.replays.__main__ as program
-from lunar_env import Outcome, load_scenario
+from lunar_env import Outcome, Scenario, load_scenario
 from lunar_env.checker import check_vector_env
-from lunar_env.missions import MISSIONS, PRESETS, gym_id, luna_25, measures, plan_of, resilience
+from lunar_env.missions import MISSIONS, PRESETS, by_name, gym_id, luna_25, measures, plan_of, resilience
 from lunar_env.missions.measures import Flights
+from lunar_env.missions.mission import Mission
 from lunar_env.quantities import middle
 from lunar_env.replays.catalogue import Replay, draw, replay, replay_all, table, text
 from lunar_env.replays.replay import TRACED, Result, fly, landed
@@ -330,6 +332,18 @@ def test_resiliences_last_telemetry_implies_the_speed_at_the_ground():
     for name in ("resilience_replay", "hakuto_r_m2"):
         check = next(check for check in BY_NAME[name].checks if check.what == "speed at the ground")
         assert check.low < min(speeds) < max(speeds) < check.high
+
+
+def test_a_preset_is_known_by_being_defined_in_a_file_of_the_folder():
+    defined = [value for path in FILES for value in vars(import_module(f"lunar_env.missions.{path.stem}")).values()]
+    assert {value.name for value in defined if isinstance(value, Scenario)} <= set(PRESETS)
+    assert {value.name for value in defined if isinstance(value, Mission)} == {mission.name for mission in MISSIONS}
+    assert list(PRESETS)[:4] == ["vertical", "planar", "resilience_as_planned", "resilience"], "a newcomer's first"
+
+
+def test_two_presets_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="two different presets are called 'vertical'; give one"):
+        by_name([PRESETS["vertical"], replace(PRESETS["planar"], name="vertical")])
 
 
 # --- sources and marks -----------------------------------------------------------------------------
