@@ -21,6 +21,7 @@ from agents.scoring.episodes import CHUNK, Flights, PilotError, fly_episodes, fl
 from agents.scoring.statistics import against_bound, summary
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.user_pilot import is_user_pilot
+from lunar_env.task import TOUCHED
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def touchdown_speeds(flights: Flights) -> np.ndarray:
     """(k, 2) vertical and lateral speed [m/s] of the episodes that met the ground."""
-    met = np.isin(flights.outcome, (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT))
+    met = np.isin(flights.outcome, TOUCHED)
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
 
 
@@ -220,15 +221,14 @@ def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
     record = {name: float(column[0]) for name, column in flights.record.items()}
     seen = record["first_valid_altitude"] >= 0.0
     outcome = Outcome(int(flights.outcome[0]))
-    met = outcome in (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
     return Flight(
         pilot=label(pilot),
         scenario=scenario.name,
         outcome=outcome.name.lower(),
         first_valid_altitude=record["first_valid_altitude"] if seen else float("nan"),
         first_valid_descent_rate=record["first_valid_descent_rate"] if seen else float("nan"),
-        touchdown_descent_rate=record["descent_rate"] if met else float("nan"),
-        touchdown_lateral_speed=record["lateral_speed"] if met else float("nan"),
+        touchdown_descent_rate=record["descent_rate"] if outcome.touched else float("nan"),
+        touchdown_lateral_speed=record["lateral_speed"] if outcome.touched else float("nan"),
         **{name: np.array(column, dtype=np.float64) for name, column in trace.columns.items()},
     )
 

@@ -28,6 +28,13 @@ class Outcome(IntEnum):
     OUT_OF_TIME = 6  # still flying at the time limit: the only truncation
     INVALID = 7  # the pilot's action was not a finite number
 
+    @property
+    def touched(self) -> bool:
+        """Whether the lander met the ground, well or badly."""
+        return self in (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
+
+
+TOUCHED = tuple(outcome for outcome in Outcome if outcome.touched)  # for arrays of codes
 
 FLYING = wp.constant(0)
 LANDED = wp.constant(1)

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from lunar_env import Outcome
-from lunar_env.task import TERMS
+from lunar_env.task import TERMS, TOUCHED
 
 STRICT = {"descent_rate": 2.0, "lateral_speed": 0.5, "tilt": np.radians(5.0)}  # Chandrayaan-3's design box [V2: ISROT]
 
@@ -56,7 +56,7 @@ def summary(scenario: str, pilot: str, outcome: np.ndarray, record: dict[str, np
         record: the episodes' records, each (episodes,).
     """
     landed = outcome == Outcome.LANDED
-    touched = np.isin(outcome, (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT))
+    touched = np.isin(outcome, TOUCHED)
     strict = landed.copy()
     for name, limit in STRICT.items():
         strict &= record[name] <= limit

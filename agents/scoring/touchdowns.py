@@ -8,9 +8,7 @@ import numpy as np
 
 from agents.scoring.episodes import Flights
 from agents.scoring.statistics import spread
-from lunar_env import Outcome
-
-TOUCHED = (Outcome.LANDED, Outcome.CRASHED, Outcome.TIPPED_OVER, Outcome.OUT_OF_PROPELLANT)
+from lunar_env.task import TOUCHED
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ from tqdm import tqdm
 
 from lunar_env import Descent, Outcome
 from lunar_env.descent import Transition
-from lunar_env.task import TERMS
+from lunar_env.task import TERMS, TOUCHED
 
 TOTALS = ("propellant_used", "duration")
 SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
 OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
-TOUCHED = [int(Outcome[name]) for name in ("LANDED", "CRASHED", "TIPPED_OVER", "OUT_OF_PROPELLANT")]
 Listener = Callable[[int, Mapping[str, Any]], None]  # hears the decisions so far and what is told of them
 FORGETS = 0.98  # of the episodes counted, at each update: the landing rate that is shown looks some 50 updates back
 

@@ -19,12 +19,13 @@ import numpy as np
 from lunar_env.rendering import instruments as panel
 from lunar_env.rendering.instruments import Colour, polygon, pygame, stroke, write
 from lunar_env.rendering.scene import Scene
+from lunar_env.task import TOUCHED
 
 GROUND_LINE = 0.86  # where the ground stands in the picture, as a fraction of its height
 STRIP_SHARE = 0.33  # the instruments' share of the frame's width
 SMALLEST_LANDER = 38  # [px at 600 px frame height], the size of the enlarged symbol
 
-GROUNDED = ("landed", "crashed", "tipped_over", "out_of_propellant")  # engine off, no way to go
+GROUNDED = tuple(outcome.name.lower() for outcome in TOUCHED)  # engine off, no way to go
 WRECKED = ("crashed", "out_of_propellant")
 
 METAL = ((222, 225, 230), (150, 155, 164), (96, 102, 114))  # in the light, in the shade, dark parts
