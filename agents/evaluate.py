@@ -15,11 +15,12 @@ from tqdm import tqdm
 
 from agents.limits.bound import NO_BOUND, episode_bounds
 from agents.pages.words import below_bound, table
+from agents.pictures.recorded_flight import Flight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import CHUNK, Flights, PilotError, fly_episodes, fly_traced
-from agents.scoring.statistics import against_bound, summary
-from lunar_env import Descent, Outcome, Scenario, load_scenario
+from agents.scoring.statistics import against_bound, landing_box, summary
+from lunar_env import Descent, Scenario, load_scenario
 from lunar_env.flying.user_pilot import is_user_pilot
 from lunar_env.task import TOUCHED
 
@@ -165,7 +166,6 @@ def write_results(
 ) -> None:
     """evaluation.json, every episode in episodes.npz, and the report."""
     from agents.pages.report import write_report
-    from agents.pictures.flights import Flight
 
     write_json(campaign.out / "evaluation.json", {"results": results})
     arrays = {f"{scenario}/bound": least for scenario, least in bounds.items()}
@@ -198,6 +198,7 @@ def write_results(
         title=f"{campaign.scenarios[0].summary}",
         facts=campaign.facts,
         touchdowns=touchdowns,
+        limits=landing_box(campaign.scenarios[0]),
     )
 
 
@@ -213,24 +214,9 @@ def touchdown_speeds(flights: Flights) -> np.ndarray:
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
 
 
-def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Any:
+def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Flight:
     """Episode 0 of a scenario as the report draws it."""
-    from agents.pictures.flights import Flight
-
-    trace, flights = fly_traced(pilot, scenario, seed)
-    record = {name: float(column[0]) for name, column in flights.record.items()}
-    seen = record["first_valid_altitude"] >= 0.0
-    outcome = Outcome(int(flights.outcome[0]))
-    return Flight(
-        pilot=label(pilot),
-        scenario=scenario.name,
-        outcome=outcome.name.lower(),
-        first_valid_altitude=record["first_valid_altitude"] if seen else float("nan"),
-        first_valid_descent_rate=record["first_valid_descent_rate"] if seen else float("nan"),
-        touchdown_descent_rate=record["descent_rate"] if outcome.touched else float("nan"),
-        touchdown_lateral_speed=record["lateral_speed"] if outcome.touched else float("nan"),
-        **{name: np.array(column, dtype=np.float64) for name, column in trace.columns.items()},
-    )
+    return recorded(label(pilot), scenario, *fly_traced(pilot, scenario, seed))
 
 
 if __name__ == "__main__":

@@ -4,17 +4,16 @@ Everything in it stands in the files of the run's folder. What no file tells is 
 """
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from agents.pages.words import upright
 from agents.policy.metadata import trained_scenario
 from agents.policy.network import read_card
 from agents.run_folder import write_text
-from agents.scoring.statistics import STRICT
+from agents.scoring.statistics import STRICT, landing_box
 from lunar_env import Scenario
-from lunar_env.quantities import ends
 from lunar_env.scenario import possible_faults
 
 MODEL_CARD = "MODEL_CARD.md"
@@ -84,14 +83,9 @@ def as_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def explanation(scenario: Scenario) -> str:
     """What the columns mean."""
-    limits = {name: max(ends(getattr(scenario.limits, name))) for name in STRICT}
-
-    def box(limits: Mapping[str, float]) -> str:
-        down, sideways, tilt = limits["descent_rate"], limits["lateral_speed"], math.degrees(limits["tilt"])
-        return f"at most {down:g} m/s down, {sideways:g} m/s sideways and {tilt:.0f}° of tilt"
-
     return (
-        f"Landed: {box(limits)}. Strict: {box(STRICT)}. Speeds are those of all touchdowns, crashes included. "
+        f"Landed: {upright(landing_box(scenario))}. Strict: {upright(STRICT)}. "
+        "Speeds are those of all touchdowns, crashes included. "
         "The bound is the least propellant with which any pilot could have landed."
     )
 

@@ -22,13 +22,17 @@ from agents.pages.words import (
     headline,
     interval,
     number,
+    overlay_sentence,
     percent,
     plane_sentence,
     touchdown_sentence,
+    upright,
 )
 from agents.pictures import flights as figures
 from agents.pictures.flights import Flight, picture
+from agents.pictures.phase_plane import deceleration_of
 from agents.pictures.style import PILOTS, Frame, palette, to_svg
+from agents.scoring.statistics import STRICT
 
 __all__ = ["Flight", "headline", "percent", "picture", "write_report"]
 
@@ -50,8 +54,8 @@ def write_report(
     *,
     title: str,
     facts: Sequence[tuple[str, str]],
+    limits: Mapping[str, float],
     touchdowns: Mapping[str, np.ndarray] | None = None,
-    deceleration: float = 2.0,
 ) -> None:
     """Write the page.
 
@@ -62,8 +66,8 @@ def write_report(
         flights: the first two, best of the same episode, are shown side by side; all are shown together.
         title: stands above the headline.
         facts: label and text of what was run: command, commit, seed, device, versions.
-        touchdowns: for each pilot (k, 2) vertical and lateral speed at touchdown [m/s].
-        deceleration: of the stopping curve [m/s²], net of gravity.
+        limits: of a landing in the first scenario, as ``agents.scoring.statistics.landing_box`` has them.
+        touchdowns: for each pilot (k, 2) vertical and lateral speed at touchdown [m/s], in the first scenario.
     """
     flights = [flight for flight in flights if flight.time.size]
     touchdowns = {pilot: np.reshape(speeds, (-1, 2)).astype(float) for pilot, speeds in (touchdowns or {}).items()}
@@ -72,8 +76,8 @@ def write_report(
     sections = [
         section("Results", results_table(results, colours)),
         section("How the descents ended", outcome_bars(results)),
-        section("Two flights side by side", side_by_side(flights[:2], colours, deceleration)),
-        section("All together", together(flights, touchdowns, colours, deceleration)),
+        section("Two flights side by side", side_by_side(flights[:2], colours)),
+        section("All together", together(flights, touchdowns, colours, limits)),
         section("What was run", definition_list(facts)),
     ]
     Path(path).write_text(page(title, *headline(results), "\n".join(sections)), encoding="utf-8")
@@ -123,7 +127,7 @@ def results_table(results: Sequence[Mapping[str, Any]], colours: Mapping[str, st
         rows.append(f'<tr class="scenario"><th scope="colgroup" colspan="{len(COLUMNS)}">{escape(scenario)}</th></tr>')
         rows += [result_row(result, colours) for result in group]
     strictly = (
-        "Strictly means at most 2.0 m/s down and 0.5 m/s sideways, and upright. Speeds are those of all "
+        f"Strictly means {upright(STRICT)}. Speeds are those of all "
         "touchdowns, crashes included; the worst 0.1 % is a mean too, of at least one. Over the bound: what landings "
         "used beyond the least with which any pilot could have landed from there, in percent of it."
     )
@@ -202,7 +206,7 @@ def figure(drawn: Figure, name: str, sentence: str) -> str:
     return f"<figure>{to_svg(drawn, name, sentence)}<figcaption>{escape(sentence)}</figcaption></figure>"
 
 
-def side_by_side(flights: Sequence[Flight], colours: Mapping[str, str], deceleration: float) -> str:
+def side_by_side(flights: Sequence[Flight], colours: Mapping[str, str]) -> str:
     """Two flights in two columns of three plots, all on the same axes."""
     if not flights:
         return "<p>No flight was recorded.</p>"
@@ -213,11 +217,7 @@ def side_by_side(flights: Sequence[Flight], colours: Mapping[str, str], decelera
         ending = f"{escape(flight.ending())} <small>{escape(flight.scenario)}</small>"
         cells += [
             f"<h3>{pilot_chip(flight.pilot, colours)}: {ending}</h3>",
-            figure(
-                figures.plane_figure(flight, colour, frame, deceleration),
-                f"plane{i}",
-                plane_sentence(flight, deceleration),
-            ),
+            figure(figures.plane_figure(flight, colour, frame), f"plane{i}", plane_sentence(flight)),
             figure(figures.altitude_figure(flight, colour, frame), f"altitude{i}", altitude_sentence(flight)),
             figure(figures.engine_figure(flight, colour, frame), f"engine{i}", engine_sentence(flight)),
         ]
@@ -228,7 +228,7 @@ def together(
     flights: Sequence[Flight],
     touchdowns: Mapping[str, np.ndarray],
     colours: Mapping[str, str],
-    deceleration: float,
+    limits: Mapping[str, float],
 ) -> str:
     """All flights in one plane, all touchdowns in another."""
     plots = ["<p>No flight was recorded.</p>"]
@@ -238,15 +238,12 @@ def together(
         words = f": {ends.count('landed')} of the {len(ends)} flights drawn landed" if ends else ""
         key.append(f"<span>{pilot_chip(pilot, colours)}{words}</span>")
     if flights:
-        sentence = (
-            f"A dot is a landing, a cross any other end; a track that sinks into the grey can no longer be "
-            f"stopped at {deceleration:.1f} m/s²."
-        )
-        plots = [figure(figures.overlay_figure(flights, colours, deceleration), "overlay", sentence)]
+        sentence = overlay_sentence(deceleration_of(flights))
+        plots = [figure(figures.overlay_figure(flights, colours), "overlay", sentence)]
     touchdowns = {pilot: speeds[np.isfinite(speeds).all(axis=1)] for pilot, speeds in touchdowns.items()}
     if any(map(len, touchdowns.values())):
-        sentence = touchdown_sentence(touchdowns)
-        plots.append(figure(figures.touchdown_figure(touchdowns, colours), "touchdown", sentence))
+        sentence = touchdown_sentence(touchdowns, limits)
+        plots.append(figure(figures.touchdown_figure(touchdowns, colours, limits), "touchdown", sentence))
     return f'<p class="key">{"".join(key)}</p><div class="pair">{"".join(plots)}</div>'
 
 

@@ -1,11 +1,13 @@
 """The words of the report: the headline, its numbers, the sentence that says what a plot shows, the screen's table."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from agents.pictures.recorded_flight import SOFT_BOX, STRICT_BOX, Flight
+from agents.pictures.recorded_flight import Flight
+from agents.scoring.statistics import shown_boxes
 
 NARROW = "\u202f"  # a narrow space that keeps a number with its sign
 
@@ -58,17 +60,34 @@ def number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None or not np.isfinite(value) else f"{value:,.{digits}f}"
 
 
-def plane_sentence(flight: Flight, deceleration: float) -> str:
+def speeds(box: Mapping[str, float]) -> str:
+    """The speeds of a landing box, for instance "3.0 m/s down and 1.22 m/s sideways"."""
+    down, sideways = (f"{box[name]:.2f}".removesuffix("0") for name in ("descent_rate", "lateral_speed"))
+    return f"{down} m/s down and {sideways} m/s sideways"
+
+
+def upright(box: Mapping[str, float]) -> str:
+    """A landing box in words, for instance "at most 3.0 m/s down and 1.0 m/s sideways, with at most 10° of tilt"."""
+    tilt = f", with at most {math.degrees(box['tilt']):.0f}° of tilt" if box["tilt"] < math.pi else ""
+    return f"at most {speeds(box)}{tilt}"
+
+
+def plane_sentence(flight: Flight) -> str:
     """What the plane of altitude and descent rate shows of one flight."""
     speed, altitude = flight.first_valid_descent_rate, flight.first_valid_altitude
     if not (np.isfinite(speed) and np.isfinite(altitude)):
         return f"No valid range ever came: {flight.ending()}."
     needed = speed**2 / (2 * max(altitude, 0.1)) if speed > 0 else 0.0
-    verdict = "more" if needed > deceleration else "no more"
-    return (
+    sentence = (
         f"The first valid range came {altitude:,.0f} m up, falling at {speed:.0f} m/s: stopping from there needs "
-        f"{needed:.1f} m/s² net of gravity, {verdict} than the {deceleration:.1f} m/s² of the curve."
+        f"{needed:.1f} m/s² net of gravity"
     )
+    if flight.deceleration > 0.0:
+        verdict = "more" if needed > flight.deceleration else "no more"
+        sentence += f", {verdict} than the {flight.deceleration:.1f} m/s² of the curve, which full thrust gave there"
+    elif flight.deceleration <= 0.0:
+        sentence += ", and full thrust did not carry the weight there"
+    return sentence + "."
 
 
 def altitude_sentence(flight: Flight) -> str:
@@ -95,15 +114,27 @@ def engine_sentence(flight: Flight) -> str:
     )
 
 
-def touchdown_sentence(touchdowns: Mapping[str, np.ndarray]) -> str:
+def overlay_sentence(deceleration: float) -> str:
+    """What dots, crosses and the stopping curve of all flights together say."""
+    words = "A dot is a landing, a cross any other end"
+    if np.isfinite(deceleration):
+        words += (
+            f"; a track that sinks into the grey can no longer be stopped at {deceleration:.1f} m/s² net of gravity, "
+            "the most that full thrust gave any of them at its first valid range"
+        )
+    return words + "."
+
+
+def touchdown_sentence(touchdowns: Mapping[str, np.ndarray], limits: Mapping[str, float]) -> str:
     """How many touchdowns lie in each box."""
-    speeds = np.abs(np.concatenate(list(touchdowns.values())))
-    speeds = speeds[np.isfinite(speeds).all(axis=1)]
-    soft, strict = (int((speeds <= box).all(axis=1).sum()) for box in (SOFT_BOX, STRICT_BOX))
-    return (
-        f"Of {len(speeds):,} touchdowns {soft:,} lie in the soft box (3.0 m/s down, 1.0 m/s sideways) and "
-        f"{strict:,} in the strict one (2.0 and 0.5); the axes are square roots, so that crashes fit too."
-    )
+    met = np.abs(np.concatenate(list(touchdowns.values())))
+    met = met[np.isfinite(met).all(axis=1)]
+    inside = [
+        f"{int((met <= (box['descent_rate'], box['lateral_speed'])).all(axis=1).sum()):,} lie in the {name} box "
+        f"({speeds(box)})"
+        for name, box in shown_boxes(limits).items()
+    ]
+    return f"Of {len(met):,} touchdowns {' and '.join(inside)}; the axes are square roots, so that crashes fit too."
 
 
 def over_bound(result: Mapping[str, Any]) -> str:

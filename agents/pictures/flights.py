@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.pictures.phase_plane import draw_last_metres, draw_plane, mark_first_reading
-from agents.pictures.recorded_flight import SOFT_BOX, STRICT_BOX, Flight
+from agents.pictures.recorded_flight import Flight
 from agents.pictures.style import (
     GOOD,
     INK,
@@ -29,6 +29,7 @@ from agents.pictures.style import (
     square,
     thin,
 )
+from agents.scoring.statistics import shown_boxes
 
 __all__ = [
     "Flight",
@@ -47,11 +48,11 @@ MOST_READINGS = 160  # dots along one flight
 
 
 @matplotlib.rc_context(STYLE)
-def plane_figure(flight: Flight, colour: str, frame: Frame, deceleration: float) -> Figure:
-    """Altitude against descent rate, and below it the last metres with the box of a soft landing."""
+def plane_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
+    """Altitude against descent rate, and below it the last metres with the box of a landing."""
     figure = Figure(figsize=(4.7, 4.9), layout="constrained")
     plane, ground = figure.subplots(2, 1, height_ratios=(3.2, 1))
-    draw_plane(plane, [flight], {flight.pilot: colour}, frame, deceleration)
+    draw_plane(plane, [flight], {flight.pilot: colour}, frame)
     mark_first_reading(plane, flight, frame)
     draw_last_metres(ground, flight, colour)
     return figure
@@ -87,16 +88,18 @@ def engine_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def overlay_figure(flights: Sequence[Flight], colours: Mapping[str, str], deceleration: float) -> Figure:
+def overlay_figure(flights: Sequence[Flight], colours: Mapping[str, str]) -> Figure:
     """All flights in one plane, coloured by pilot."""
     figure = Figure(figsize=(4.7, 4.4), layout="constrained")
-    draw_plane(figure.subplots(), flights, colours, Frame.around(flights), deceleration)
+    draw_plane(figure.subplots(), flights, colours, Frame.around(flights))
     return figure
 
 
 @matplotlib.rc_context(STYLE)
-def touchdown_figure(touchdowns: Mapping[str, np.ndarray], colours: Mapping[str, str]) -> Figure:
-    """Vertical against lateral speed [m/s] at touchdown, both on square-root axes, with the two boxes."""
+def touchdown_figure(
+    touchdowns: Mapping[str, np.ndarray], colours: Mapping[str, str], limits: Mapping[str, float]
+) -> Figure:
+    """Vertical against lateral speed [m/s] at touchdown, both on square-root axes, with the boxes of a landing."""
     figure = Figure(figsize=(4.7, 4.4), layout="constrained")
     axes = figure.subplots()
     count = sum(len(speeds) for speeds in touchdowns.values())
@@ -108,11 +111,12 @@ def touchdown_figure(touchdowns: Mapping[str, np.ndarray], colours: Mapping[str,
     }
     for pilot, speeds in touchdowns.items():
         axes.plot(speeds[:, 1], np.abs(speeds[:, 0]), "o", color=colours[pilot], **style)
-    for (vertical, lateral), name in ((SOFT_BOX, "soft"), (STRICT_BOX, "strict")):
+    for name, box in shown_boxes(limits).items():
+        vertical, lateral = box["descent_rate"], box["lateral_speed"]
         axes.plot((0, lateral, lateral), (vertical, vertical, 0), color=GOOD, lw=1.3, zorder=4)
         place = {"xytext": (-3, 4), "textcoords": "offset points", "ha": "right", "color": GOOD, "zorder": 5}
         axes.annotate(name, (lateral, 0), **place)
-    for letter, least in (("x", SOFT_BOX[1]), ("y", SOFT_BOX[0])):
+    for letter, least in (("x", limits["lateral_speed"]), ("y", limits["descent_rate"])):
         reach = getattr(axes.dataLim, f"{letter}1")
         root_axis(axes, letter, 1.08 * max(1.5 * least, reach), lambda tick: f"{tick:g}")
     axes.set_title("vertical speed, m/s")
@@ -121,7 +125,7 @@ def touchdown_figure(touchdowns: Mapping[str, np.ndarray], colours: Mapping[str,
 
 
 @matplotlib.rc_context(STYLE | {"font.size": 10.5, "axes.titlesize": 10.0})
-def picture(path: str | PathLike[str], flights: Sequence[Flight], *, deceleration: float = 2.0) -> None:
+def picture(path: str | PathLike[str], flights: Sequence[Flight]) -> None:
     """Write a PNG 1600 pixels wide: the first two flights side by side, in the plane and over time."""
     flights = [flight for flight in flights if flight.time.size][:2]
     figure = Figure(figsize=(8, 6.6 if flights else 1.5), layout="constrained")
@@ -134,7 +138,7 @@ def picture(path: str | PathLike[str], flights: Sequence[Flight], *, deceleratio
     frame, colours = Frame.around(flights), palette(flight.pilot for flight in flights)
     for flight, (plane, history) in zip(flights, axes.T, strict=True):
         colour = colours[flight.pilot]
-        draw_plane(plane, [flight], colours, frame, deceleration)
+        draw_plane(plane, [flight], colours, frame)
         mark_first_reading(plane, flight, frame)
         draw_altitude(history, flight, colour, frame)
         plane.set_title(f"{flight.pilot}: {flight.ending()}", color=colour, weight="bold", size=12, pad=14)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from agents.pictures.recorded_flight import SOFT_BOX, STRICT_BOX, Flight
+from agents.pictures.recorded_flight import Flight
 from agents.pictures.style import (
     GOOD,
     INK,
@@ -24,26 +24,26 @@ from agents.pictures.style import (
     square,
     thin,
 )
+from agents.scoring.statistics import shown_boxes
 
 LAST_METRES = 25.0  # [m] the zoom on the ground begins here
-LAST_SPEED = 8.0  # [m/s] and ends here
+LAST_SPEED = 8.0  # [m/s] and ends here, unless a landing may be as fast
 
 
-def draw_plane(
-    axes: Axes, flights: Sequence[Flight], colours: Mapping[str, str], frame: Frame, deceleration: float
-) -> None:
-    """Tracks over the stopping curve v = sqrt(2 a h); the deceleration a [m/s²] is net of gravity."""
-    if not deceleration > 0:
-        raise ValueError(f"deceleration must be positive, got {deceleration} m/s²")
+def deceleration_of(flights: Sequence[Flight]) -> float:
+    """That of the stopping curve [m/s²], net of gravity: the most that full thrust gave any of these flights.
+
+    Not a number where it gave none of them any: then there is no curve.
+    """
+    return max((flight.deceleration for flight in flights if flight.deceleration > 0.0), default=float("nan"))
+
+
+def draw_plane(axes: Axes, flights: Sequence[Flight], colours: Mapping[str, str], frame: Frame) -> None:
+    """Tracks over the stopping curve v = sqrt(2 a h), see `deceleration_of`."""
     root_axis(axes, "y", frame.altitude, metres)
     axes.set_xlim(frame.climb, frame.rate)
     axes.set_title("altitude")
     axes.set_xlabel("descent rate, m/s", loc="right")
-    fastest = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
-    speed = np.array([0.0, fastest, frame.rate])
-    stop = np.minimum(speed, fastest) ** 2 / (2 * deceleration)  # straight on this axis: two points draw it
-    axes.fill_between(speed, stop, color=SHADE, lw=0, zorder=0)
-    axes.plot(speed[:2], stop[:2], color=MUTED, lw=1.0, zorder=1)
     few = len(flights) < 8
     pixels = sum(flight.time.size for flight in flights) > MOST_VECTORS
     for flight in flights:
@@ -51,21 +51,35 @@ def draw_plane(
         style = {"color": colours[flight.pilot], "alpha": 1.0 if few else 0.55}
         axes.plot(rate, altitude, lw=1.8 if few else 1.0, rasterized=pixels, **style)
         mark_end(axes, rate, altitude, flight.outcome, style)
-    name_stopping_curve(axes, flights, frame, deceleration)
+    deceleration = deceleration_of(flights)
+    if np.isfinite(deceleration):
+        draw_stopping_curve(axes, frame, deceleration)
+        name_stopping_curve(axes, flights, frame, deceleration)
+
+
+def draw_stopping_curve(axes: Axes, frame: Frame, deceleration: float) -> None:
+    """The curve, and the shade of all that is too fast to stop."""
+    fastest = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
+    speed = np.array([0.0, fastest, frame.rate])
+    stop = np.minimum(speed, fastest) ** 2 / (2 * deceleration)  # straight on this axis: two points draw it
+    axes.fill_between(speed, stop, color=SHADE, lw=0, zorder=0)
+    axes.plot(speed[:2], stop[:2], color=MUTED, lw=1.0, zorder=1)
 
 
 def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, deceleration: float) -> None:
-    """Write under the curve, along it, where the tracks leave most room."""
+    """Write along the curve, below it or above, where the tracks leave most room."""
     top = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
     curve = np.linspace(0, top, 101)
-    points = frame.share(curve, curve**2 / (2 * deceleration)) - (0, 0.04)
-    middles = np.arange(80, 25, -5)
-    middle = middles[clearest(flights, frame, [points[i - 20 : i + 21 : 5] for i in middles])]
+    points = frame.share(curve, curve**2 / (2 * deceleration))
+    places = [(middle, side) for side in (-1, 1) for middle in range(80, 25, -5)]
+    room = [points[middle - 20 : middle + 21 : 5] + np.array([0, 0.04 * side]) for middle, side in places]
+    middle, side = places[clearest(flights, frame, room)]
     here = curve[middle]
     style = {"rotation_mode": "anchor", "transform_rotates_text": True, "color": MUTED, "zorder": 1}
     style["rotation"] = np.degrees(np.arctan2(here, deceleration))  # of the tangent in m and m/s
-    height = square(root(here**2 / (2 * deceleration)) - 0.02 * root(frame.altitude))
-    axes.text(here, height, f"stops at {deceleration:.1f} m/s²", ha="center", va="top", **style)
+    height = square(root(here**2 / (2 * deceleration)) + 0.02 * side * root(frame.altitude))
+    style["va"] = "top" if side < 0 else "bottom"
+    axes.text(here, height, f"stops at {deceleration:.1f} m/s²", ha="center", **style)
     ends = (0.985, 0.86, 0.74)
     words = [np.stack([np.linspace(end - 0.27, end, 10), np.full(10, 0.045)], axis=1) for end in ends]
     end = ends[clearest(flights, frame, words)]
@@ -107,18 +121,19 @@ def mark_first_reading(axes: Axes, flight: Flight, frame: Frame) -> None:
 
 
 def draw_last_metres(axes: Axes, flight: Flight, colour: str) -> None:
-    """The plane near its origin on plain axes, with the box of a soft landing."""
+    """The plane near its origin on plain axes, with the box of a landing in the flight's scenario."""
     rate, altitude = flight.track()
-    for limit, name in ((SOFT_BOX[0], "soft"), (STRICT_BOX[0], "strict")):
-        axes.axvspan(0, limit, color=GOOD, alpha=0.15, lw=0, zorder=0)
+    for name, box in shown_boxes(flight.limits).items():
+        axes.axvspan(0, box["descent_rate"], color=GOOD, alpha=0.15, lw=0, zorder=0)
         place = {"xytext": (-3, -3), "textcoords": "offset points", "ha": "right", "va": "top", "color": GOOD}
-        axes.annotate(name, (limit, LAST_METRES), **place)
+        axes.annotate(name, (box["descent_rate"], LAST_METRES), **place)
+    fastest = max(LAST_SPEED, 1.5 * flight.limits["descent_rate"])
     axes.plot(rate, altitude, color=colour, lw=1.8)
-    axes.set(xlim=(0, LAST_SPEED), ylim=(0, LAST_METRES), title=f"altitude, the last {LAST_METRES:g} m")
+    axes.set(xlim=(0, fastest), ylim=(0, LAST_METRES), title=f"altitude, the last {LAST_METRES:g} m")
     axes.set_xlabel("descent rate, m/s", loc="right")
     axes.set_yticks((0, 10, 20), ("0", "10 m", "20 m"))
     speed = flight.touchdown_descent_rate
-    if speed > LAST_SPEED:
-        axes.text(LAST_SPEED, 0.45 * LAST_METRES, f"touches far off, at {speed:.0f} m/s →", ha="right")
+    if speed > fastest:
+        axes.text(fastest, 0.45 * LAST_METRES, f"touches far off, at {speed:.0f} m/s →", ha="right")
     elif np.isfinite(speed):
         mark_end(axes, rate, altitude, flight.outcome, {"color": colour})

@@ -1,11 +1,14 @@
 """One recorded descent, as the report draws and describes it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-SOFT_BOX = (3.0, 1.0)  # [m/s] vertical and lateral speed of a soft touchdown
-STRICT_BOX = (2.0, 0.5)  # [m/s] the same for a strict one
+from agents.guidance.vehicle import Vehicle
+from agents.scoring.episodes import Flights, Trace
+from agents.scoring.statistics import landing_box
+from lunar_env import Outcome, Scenario
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,8 @@ class Flight:
     first_valid_descent_rate: float  # [m/s] at that moment, nan if there was none
     touchdown_descent_rate: float  # [m/s] nan if the ground was not reached
     touchdown_lateral_speed: float  # [m/s] nan if the ground was not reached
+    limits: Mapping[str, float]  # of a landing in its scenario, see scoring.statistics.landing_box
+    deceleration: float  # [m/s²] net of gravity, of full thrust at the mass of the first valid reading; may be negative
 
     def __post_init__(self) -> None:
         rows = {name: value.size for name, value in vars(self).items() if isinstance(value, np.ndarray)}
@@ -45,4 +50,42 @@ class Flight:
         down, sideways = self.touchdown_descent_rate, self.touchdown_lateral_speed
         if np.isfinite(down):
             words += f"{' at' if self.outcome in ('landed', 'crashed') else ', touching down at'} {down:.1f} m/s"
-        return words + (f", {sideways:.1f} m/s sideways" if sideways > SOFT_BOX[1] else "")
+        return words + (f", {sideways:.1f} m/s sideways" if sideways > self.limits["lateral_speed"] else "")
+
+
+def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Flights) -> Flight:
+    """The first of some flights as the report draws it.
+
+    Args:
+        pilot: how the report calls it.
+        scenario: what was flown; its limits and its nominal vehicle are what the flight is held against.
+        trace: the flight decision by decision.
+        flights: how it ended.
+    """
+    columns = {name: np.array(column, dtype=np.float64) for name, column in trace.columns.items()}
+    record = {name: float(column[0]) for name, column in flights.record.items()}
+    outcome = Outcome(int(flights.outcome[0]))
+    seen = record["first_valid_altitude"] >= 0.0
+    return Flight(
+        pilot=pilot,
+        scenario=scenario.name,
+        outcome=outcome.name.lower(),
+        first_valid_altitude=record["first_valid_altitude"] if seen else float("nan"),
+        first_valid_descent_rate=record["first_valid_descent_rate"] if seen else float("nan"),
+        touchdown_descent_rate=record["descent_rate"] if outcome.touched else float("nan"),
+        touchdown_lateral_speed=record["lateral_speed"] if outcome.touched else float("nan"),
+        limits=landing_box(scenario),
+        deceleration=full_deceleration(scenario, columns["measured_altitude"], columns["propellant"]),
+        **columns,
+    )
+
+
+def full_deceleration(scenario: Scenario, measured_altitude: np.ndarray, propellant: np.ndarray) -> float:
+    """What full thrust of the nominal vehicle leaves over gravity [m/s²], at the first valid reading.
+
+    Without one, at the end. Both arrays are (T,), one row per decision; a reading that is not valid is nan.
+    """
+    vehicle = Vehicle.of(scenario)
+    heard = np.flatnonzero(np.isfinite(measured_altitude))
+    aboard = propellant[heard[0] if heard.size else -1]
+    return float(vehicle.maximum_thrust / (vehicle.dry_mass + aboard) - vehicle.gravity)

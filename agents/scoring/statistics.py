@@ -1,14 +1,29 @@
 """Numbers one may quote: counts with intervals, and the tail beside the mean."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from lunar_env import Outcome
-from lunar_env.task import TERMS, TOUCHED
+from lunar_env import Outcome, Scenario
+from lunar_env.quantities import middle
+from lunar_env.task import TERMS, TOUCHED, Limits
 
 STRICT = {"descent_rate": 2.0, "lateral_speed": 0.5, "tilt": np.radians(5.0)}  # Chandrayaan-3's design box [V2: ISROT]
+
+
+def landing_box(scenario: Scenario) -> dict[str, float]:
+    """The limits of a landing in a scenario by their names, in SI units; of a range its middle."""
+    return {item.name: middle(getattr(scenario.limits, item.name)) for item in fields(Limits)}
+
+
+def shown_boxes(box: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
+    """The boxes that a picture shows: a scenario's, called soft, and the strict one where it lies inside that."""
+    inside = all(limit <= box[name] for name, limit in STRICT.items())
+    smaller = any(STRICT[name] < box[name] for name in ("descent_rate", "lateral_speed"))
+    return {"soft": box} | ({"strict": STRICT} if inside and smaller else {})
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

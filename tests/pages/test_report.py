@@ -13,11 +13,17 @@ pytest.importorskip("matplotlib")
 
 from matplotlib.image import imread
 
+from agents import evaluate
 from agents.pages.report import Flight, headline, percent, picture, write_report
+from agents.pages.words import touchdown_sentence
 from agents.pictures import flights as figures
+from agents.pictures.phase_plane import draw_last_metres
+from agents.scoring.statistics import STRICT, landing_box, shown_boxes
+from lunar_env import Range, load_scenario
 
 NAN = float("nan")
 FACTS = [("Command", "python -m agents.evaluate --seed 7 && echo '<done>'"), ("Device", "CPU")]
+LIMITS = landing_box(load_scenario("resilience"))
 VOID = {"meta", "br", "path", "use", "rect", "image"}
 
 
@@ -30,7 +36,7 @@ def fly(pilot: str, first_range: float, deceleration: float, outcome: str, speed
         rows.append((time, altitude, belief, altitude if heard else NAN, rate, 0.2, heard, 100.0 - 0.3 * time))
         before, rate = rate, max(rate - 0.5 * deceleration * heard, 1.5)
         time, altitude = time + 0.5, altitude - 0.25 * (before + rate)
-    return Flight(pilot, "resilience", outcome, *np.array(rows).T, first_range, speed, rate, 0.2)
+    return Flight(pilot, "resilience", outcome, *np.array(rows).T, first_range, speed, rate, 0.2, LIMITS, 2.0)
 
 
 CRASH = fly("as_flown", 720.0, 2.5, "crashed")
@@ -85,7 +91,7 @@ class Reader(HTMLParser):
 
 def report(tmp_path: Path, results: list, flights: list[Flight], **options: Any) -> tuple[str, Reader]:
     path = tmp_path / "report.html"
-    write_report(path, results, flights, **{"title": "Late range", "facts": FACTS} | options)
+    write_report(path, results, flights, **{"title": "Late range", "facts": FACTS, "limits": LIMITS} | options)
     page = path.read_text(encoding="utf-8")
     return page, Reader(page)
 
@@ -247,9 +253,74 @@ def test_a_rate_is_not_rounded_to_certainty(share: float, text: str) -> None:
     assert percent(share) == f"{text}\u202f%"
 
 
-def test_the_stopping_curve_needs_a_deceleration(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"deceleration must be positive, got 0\.0"):
-        picture(tmp_path / "none.png", [CRASH], deceleration=0.0)
+@pytest.mark.parametrize("weak", [0.0, -0.3])
+def test_where_full_thrust_does_not_carry_the_weight_there_is_no_stopping_curve_and_the_page_says_so(
+    weak: float, tmp_path: Path
+) -> None:
+    flight = replace(CRASH, deceleration=weak)
+    page, reader = report(tmp_path, RESULTS, [flight])
+    assert "full thrust did not carry the weight there" in reader.text
+    assert "stops at" not in page and "too late to stop" not in page and "can no longer be stopped" not in page
+    picture(tmp_path / "weak.png", [flight])
+
+
+def test_together_the_stopping_curve_is_that_of_the_lightest_flight(tmp_path: Path) -> None:
+    _, reader = report(tmp_path, RESULTS, [CRASH, replace(LANDING, deceleration=2.4)])
+    assert "can no longer be stopped at 2.4 m/s² net of gravity" in reader.text
+
+
+def drawn_rectangles(axes: Any) -> list[tuple[float, float]]:
+    """The far corner [m/s], lateral and vertical, of each box that a figure of touchdowns holds."""
+    corners = [np.stack(line.get_data(), axis=1)[1] for line in axes.lines if len(line.get_xdata()) == 3]
+    return [(float(lateral), float(vertical)) for lateral, vertical in corners]
+
+
+@pytest.mark.parametrize("name", ["apollo_11", "beresheet", "im_1", "resilience", "schiaparelli", "surveyor"])
+def test_the_box_of_a_landing_is_that_of_the_scenario(name: str) -> None:
+    limits = load_scenario(name).limits
+    flight = replace(LANDING, scenario=name, limits=landing_box(load_scenario(name)))
+    figure = figures.touchdown_figure({"one": np.ones((2, 2))}, {"one": "k"}, flight.limits)
+    assert drawn_rectangles(figure.axes[0]) == [(limits.lateral_speed, limits.descent_rate), (0.5, 2.0)]
+    axes = figures.Figure().subplots()
+    draw_last_metres(axes, flight, "k")
+    assert [patch.get_width() for patch in axes.patches] == [limits.descent_rate, 2.0]
+    assert axes.get_xlim()[1] > limits.descent_rate
+
+
+def test_of_a_range_of_limits_the_middle_is_drawn() -> None:
+    scenario = load_scenario("vertical", **{"limits.descent_rate": Range(2.0, 5.0)})
+    assert landing_box(scenario)["descent_rate"] == 3.5
+
+
+@pytest.mark.parametrize("narrow", [{"descent_rate": 1.5}, {"lateral_speed": 0.4}, {"tilt": 0.05}, dict(STRICT)])
+def test_the_strict_box_is_shown_and_named_only_inside_the_scenarios_own(narrow: dict[str, float]) -> None:
+    touchdowns = {"one": np.array([[1.0, 0.1], [2.9, 0.9]])}
+    assert "(2.0 m/s down and 0.5 m/s sideways)" in touchdown_sentence(touchdowns, LIMITS)
+    limits = LIMITS | narrow
+    assert list(shown_boxes(limits)) == ["soft"]
+    assert "strict" not in touchdown_sentence(touchdowns, limits)
+    drawn = figures.touchdown_figure(touchdowns, {"one": "k"}, limits)
+    assert drawn_rectangles(drawn.axes[0]) == [(limits["lateral_speed"], limits["descent_rate"])]
+
+
+def test_an_evaluation_of_another_mission_says_and_draws_what_that_mission_allows(tmp_path: Path) -> None:
+    surveyor = load_scenario("surveyor")
+    campaign = evaluate.Campaign((surveyor,), ("as_flown",), 3, 1_000_000, tmp_path, "surveyor")
+    evaluate.evaluate(campaign)
+    text = Reader((tmp_path / "report.html").read_text(encoding="utf-8")).text
+    assert "lie in the soft box (4.5 m/s down and 2.0 m/s sideways)" in text
+    flight = evaluate.drawn_flight("as_flown", surveyor, 1_000_000)
+    assert flight.limits["descent_rate"] == 4.5 and flight.limits["lateral_speed"] == 2.0
+    heard = np.flatnonzero(np.isfinite(flight.measured_altitude))[0]
+    mass = surveyor.mass.dry + flight.propellant[heard]
+    assert flight.deceleration == pytest.approx(surveyor.engine.maximum_thrust / mass - surveyor.moon.surface_gravity)
+    assert f"than the {flight.deceleration:.1f} m/s² of the curve" in text
+
+
+def test_a_touchdown_is_called_sideways_beyond_the_limit_of_its_scenario() -> None:
+    fast = replace(LANDING, touchdown_lateral_speed=1.5)
+    assert "1.5 m/s sideways" in fast.ending()
+    assert "sideways" not in replace(fast, limits=LIMITS | {"lateral_speed": 2.0}).ending()
 
 
 def test_arrays_of_a_flight_have_one_length() -> None:
