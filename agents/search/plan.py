@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import optuna
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from agents.training.algorithms import algorithm_of
 from agents.training.experiment import ConfigError, Experiment, Strict, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
 
@@ -194,10 +195,10 @@ def check_entry(plan: Plan, wanted: Experiment, key: str, entry: Interval | Choi
     """Refuse a path that the experiment lacks, or that changes nothing, and values that it does not take."""
     if key in (override.partition("=")[0] for override in plan.overrides):
         raise ConfigError(f"{key} is in [space] and among the overrides as well; leave one out")
-    ignored = "off_policy." if wanted.algorithm.endswith("ppo") else "ppo."
-    if key.startswith(ignored) and "algorithm" not in plan.search.space:
+    table = key.partition(".")[0]
+    if table == algorithm_of(wanted.algorithm).ignores and "algorithm" not in plan.search.space:
         raise ConfigError(f"space.{key}: {wanted.algorithm} does not use it")
-    if key == "seed" or key.startswith("evaluation."):
+    if key == "seed" or table == "evaluation":
         raise ConfigError(f"space.{key}: cannot be searched for, a pilot is not better for it")
     for value in entry.samples():
         try:

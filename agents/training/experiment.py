@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from agents.training.algorithms import algorithm_of, refuse_the_impossible
 from lunar_env.flying.pilot import PILOTS_OWN
 
 
@@ -31,16 +32,16 @@ class Ppo(Strict):
     desired_kl: float = Field(
         0.0,
         ge=0.0,
-        description="divergence of the policy in an update near which rsl_rl.ppo keeps it by changing the learning "
-        "rate; 0 lets the learning rate fall",
+        description="divergence of the policy in an update near which it is kept by changing the learning rate; 0 lets "
+        "the learning rate fall",
     )
     last_deviation: tuple[float, ...] = Field(
         (),
-        description="standard deviation in which rsl_rl.ppo ends, per action or for all: it falls geometrically to it "
+        description="standard deviation in which a training ends, per action or for all: it falls geometrically to it "
         "from network.deviation; empty to let it be learned",
     )
     critic_first: int = Field(
-        0, ge=0, description="updates in which rsl_rl.ppo's value function learns alone; for a policy that begins well"
+        0, ge=0, description="updates in which the value function learns alone; for a policy that begins well"
     )
 
 
@@ -69,7 +70,7 @@ class Network(Strict):
         False, description="whether it is shown the newest reading and what changed since those before, not all of them"
     )
     start: str = Field(
-        "", description="folder of the policy whose weights rsl_rl.ppo begins with; empty for fresh ones"
+        "", description="folder of the policy whose weights the training begins with; empty for fresh ones"
     )
     critic: Literal["same", "privileged"] = Field(
         "same", description="what the value function sees: what the pilot sees, or the truth and the faults as well"
@@ -114,13 +115,13 @@ class Evaluation(Strict):
 
 
 class Experiment(Strict):
-    """One training run."""
+    """One training run. Not every algorithm can do all of it: agents/training/algorithms.py says which can what."""
 
     scenario: str
     changes: dict[str, Any] = Field({}, description="to the scenario, in training and evaluation")
     practice: dict[str, Any] = Field({}, description="changes to the scenario in training only")
-    algorithm: Literal["sb3.ppo", "sb3.sac", "sb3contrib.tqc", "sb3contrib.recurrent_ppo", "rsl_rl.ppo"] = "sb3.ppo"
-    device: str = Field("cpu", description="of rsl_rl.ppo: physics, rollouts and learning; the others learn on the CPU")
+    algorithm: str = Field("sb3.ppo", description="a row of agents/training/algorithms.py")
+    device: str = Field("cpu", description="of physics, rollouts and learning")
     seed: int = Field(0, ge=0, lt=1_000_000)
     num_envs: int = Field(1024, ge=1)
     total_steps: int = Field(8_000_000, ge=1, description="decisions of all landers together")
@@ -140,33 +141,25 @@ class Experiment(Strict):
         wishes = {path: value for path, value in self.changes.items() if path.split(".")[0] in PILOTS_OWN}
         return {"seed": self.seed, "wishes": wishes, "differences": self.network.differences}
 
+    @field_validator("algorithm")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        return algorithm_of(name).name
+
     @model_validator(mode="after")
     def _fits_the_algorithm(self) -> "Experiment":
-        """Refuse numbers that the algorithm would ignore."""
-        memories = {"sb3contrib.recurrent_ppo": ("lstm",), "rsl_rl.ppo": ("none", "gru", "lstm")}
-        allowed = memories.get(self.algorithm, ("none",))
-        if self.network.memory not in allowed:
-            raise ValueError(f"network.memory of {self.algorithm} must be {' or '.join(allowed)}")
-        if self.network.critic == "privileged" and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} has no privileged critic; rsl_rl.ppo has")
-        if (self.network.start or self.ppo.critic_first) and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} begins with fresh weights; rsl_rl.ppo knows network.start")
-        if self.stages and (self.curriculum is not None or self.algorithm != "rsl_rl.ppo"):
-            raise ValueError("stages are for rsl_rl.ppo, and not together with a curriculum; leave one of them out")
+        """Refuse what the algorithm would ignore."""
+        refuse_the_impossible(algorithm_of(self.algorithm), self)
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_practice_at_a_time(self) -> "Experiment":
+        if self.stages and self.curriculum is not None:
+            raise ValueError("stages may change the practice, but not together with a curriculum; leave one out")
         if any(later.after <= stage.after for stage, later in pairwise(self.stages)):
             raise ValueError("stages: each must begin after the one before")
-        if self.imitation is not None and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} imitates nobody; rsl_rl.ppo can, or leave [imitation] out")
         if self.imitation is not None and self.imitation.steps > self.total_steps:
             raise ValueError("imitation.steps must be at most total_steps, of which it is the beginning")
-        if self.ppo.desired_kl and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"the learning rate of {self.algorithm} falls; rsl_rl.ppo knows ppo.desired_kl")
-        if self.ppo.last_deviation and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} learns how far to explore; rsl_rl.ppo knows ppo.last_deviation")
-        if self.device != "cpu" and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} learns on the CPU; rsl_rl.ppo learns on {self.device}")
-        if self.curriculum is not None and self.algorithm != "rsl_rl.ppo":
-            raise ValueError(f"{self.algorithm} has no curriculum; rsl_rl.ppo has, or leave [curriculum] out")
         return self
 
 
@@ -201,6 +194,8 @@ def experiment(tree: dict[str, Any], where: str) -> Experiment:
 
 def _explain(item: Any) -> str:
     path = ".".join(map(str, item["loc"]))
+    if item["type"] == "value_error":  # one of ours, which names key and value itself
+        return str(item["ctx"]["error"])
     if item["type"] == "extra_forbidden":
         owner: Any = Experiment
         for part in item["loc"][:-1]:

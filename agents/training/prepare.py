@@ -1,6 +1,5 @@
 """What an experiment asks for, refused before a folder exists and hours are spent."""
 
-import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from agents.policy.features import Features
 from agents.policy.network import load_policy, read_card
+from agents.training.algorithms import ALGORITHMS, algorithm_of, names_of
 from agents.training.curriculum import eased
 from agents.training.experiment import ConfigError, Experiment
 from agents.training.imitation import check_pilot
@@ -16,11 +16,12 @@ from lunar_env import Scenario, load_scenario
 
 
 def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
-    """What trains with an algorithm. The libraries are imported when they are needed, and not before."""
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not algorithm.startswith("rsl_rl."):
-        raise ConfigError(f"{algorithm} trains in one process; start it without torchrun, or set algorithm=rsl_rl.ppo")
-    family = "rsl_rl" if algorithm.startswith("rsl_rl.") else "sb3"
-    return importlib.import_module(f"agents.training.{family}.learner").learn
+    """What trains with an algorithm, in as many processes as there are. Raises ConfigError for more than it can."""
+    row = algorithm_of(algorithm)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not row.several_processes:
+        able = names_of([other for other in ALGORITHMS.values() if other.several_processes])
+        raise ConfigError(f"{algorithm} trains in one process; start it without torchrun, or set algorithm={able}")
+    return row.load_learner()
 
 
 def first_process() -> bool:

@@ -15,6 +15,7 @@ import torch
 import tyro
 
 from agents.run_folder import write_text
+from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, experiment
 from agents.training.prepare import learner_of, scenarios_of
 from lunar_env.markers import replaced
@@ -82,7 +83,7 @@ def task(algorithm: str, arguments: Arguments) -> Experiment:
         "num_envs": arguments.num_envs,
         "total_steps": steps * arguments.num_envs * arguments.updates,
         "checkpoint_every": 1e9,
-        "device": arguments.device if algorithm.startswith("rsl_rl.") else "cpu",
+        "device": arguments.device if algorithm_of(algorithm).any_device else "cpu",
         "ppo": ppo,
         "network": {"hidden": [64, 64]},
     }

@@ -182,8 +182,8 @@ def test_a_pilot_that_needs_an_inertial_state_is_refused_before_anything_is_trai
     ("changes", "told"),
     [
         ({"imitation": {"pilot": "cautious", "steps": 10**9}}, r"imitation\.steps must be at most total_steps"),
-        ({"algorithm": "sb3.ppo", "ppo": {}}, r"sb3\.ppo imitates nobody; rsl_rl\.ppo can"),
-        ({"algorithm": "sb3.ppo", "imitation": None}, r"learning rate of sb3\.ppo falls; rsl_rl\.ppo knows"),
+        ({"algorithm": "sb3.ppo", "ppo": {}}, r"sb3\.ppo imitates nobody; rsl_rl\.ppo knows"),
+        ({"algorithm": "sb3.ppo", "imitation": None}, r"sb3\.ppo lets its learning rate fall; rsl_rl\.ppo knows"),
         (
             {"algorithm": "sb3.ppo", "imitation": None, "ppo": {"last_deviation": (0.1,)}},
             r"sb3\.ppo learns how far to explore; rsl_rl\.ppo knows ppo\.last_deviation",

@@ -474,7 +474,7 @@ def test_without_a_curriculum_the_practice_is_the_scenario_itself(tmp_path):
         ("[curriculum]", ["no fault of 'planar' has a magnitude", "give one a range, or leave [curriculum] out"]),
         (
             'algorithm = "sb3.ppo"\n[curriculum]',
-            ["sb3.ppo has no curriculum; rsl_rl.ppo has, or leave [curriculum] out"],
+            ["sb3.ppo has no curriculum; rsl_rl.ppo knows [curriculum], or leave [curriculum] out"],
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_in_any_stage_goes_on_bit_for_bit(tmp_path, moment
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"algorithm": "sb3.ppo"}, "stages are for rsl_rl.ppo"),
+        ({"algorithm": "sb3.ppo"}, "sb3.ppo has one practice from its beginning to its end; rsl_rl.ppo knows"),
         ({"curriculum": {}}, "not together with a curriculum"),
         ({"stages": [{"after": 0.5, "practice": {}}, {"after": 0.5, "practice": {}}]}, "begin after the one before"),
         ({"stages": [{"after": 1.0, "practice": {}}]}, "stages.0.after"),

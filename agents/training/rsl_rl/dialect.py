@@ -108,7 +108,9 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
     ppo, network = experiment.ppo, experiment.network
     seen, actions = descents.observe(), descents.descent.action_size
     if not network.hidden:
-        raise ValueError("network.hidden of rsl_rl.ppo needs at least one layer, got none; give it one, such as [64]")
+        raise ValueError(
+            f"network.hidden of {experiment.algorithm} needs at least one layer, got none; give it one, such as [64]"
+        )
     groups = PRIVILEGED if descents.privileged else GROUPS
     common: dict[str, Any] = {"hidden_dims": list(network.hidden), "activation": "tanh"}
     noise = {"class_name": "GaussianDistribution", "std_type": "log"}
@@ -161,8 +163,8 @@ def mini_batches(experiment: Experiment) -> int:
         return max(ppo.steps * landers // ppo.batch_size, 1)
     if landers < 2:
         raise ValueError(
-            f"num_envs of rsl_rl.ppo with network.memory = {experiment.network.memory!r} must be at least 2, "
-            f"got {landers}; fly more landers, or none to remember"
+            f"num_envs of {experiment.algorithm} with network.memory = {experiment.network.memory!r} must be "
+            f"at least 2, got {landers}; fly more landers, or none to remember"
         )
     return max(landers // max(-(-ppo.batch_size // ppo.steps), 2), 1)
 

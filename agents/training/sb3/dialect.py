@@ -14,10 +14,17 @@ from torch import nn
 
 from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork
+from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, per_action
 from lunar_env import Scenario
 from lunar_env.sb3 import LanderVecEnv
 
+# The learner of each algorithm, and the network that it is made with if there are several.
+ON_POLICY: dict[str, tuple[type[PPO | RecurrentPPO], str]] = {
+    "sb3.ppo": (PPO, "MlpPolicy"),
+    "sb3contrib.recurrent_ppo": (RecurrentPPO, "MlpLstmPolicy"),
+}
+OFF_POLICY: dict[str, type[SAC | TQC]] = {"sb3.sac": SAC, "sb3contrib.tqc": TQC}
 SMALL = 0.01  # gain of the first action layer: the first policy answers everything with nearly the same action
 
 
@@ -57,7 +64,7 @@ def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv)
         "activation_fn": nn.Tanh,
     }
     model: BaseAlgorithm
-    if experiment.algorithm in ("sb3.sac", "sb3contrib.tqc"):
+    if algorithm_of(experiment.algorithm).off_policy:
         model = build_off_policy(experiment, policy, environment)
     else:
         model = build_on_policy(experiment, policy, environment)
@@ -80,17 +87,16 @@ def build_on_policy(experiment: Experiment, policy: dict[str, Any], environment:
         "seed": experiment.seed,
         "device": "cpu",
     }
-    if experiment.algorithm == "sb3.ppo":
-        return PPO("MlpPolicy", environment, policy_kwargs=policy, **numbers)
-    policy = {**policy, "lstm_hidden_size": experiment.network.memory_size}
-    return RecurrentPPO("MlpLstmPolicy", environment, policy_kwargs=policy, **numbers)
+    learner, network = ON_POLICY[experiment.algorithm]
+    if experiment.network.memory != "none":
+        policy = {**policy, "lstm_hidden_size": experiment.network.memory_size}
+    return learner(network, environment, policy_kwargs=policy, **numbers)
 
 
 def build_off_policy(experiment: Experiment, policy: dict[str, Any], environment: LanderVecEnv) -> SAC | TQC:
     """Soft actor-critic, plain or with truncated quantiles. What it learns from outlives many updates."""
     settings = experiment.off_policy
-    learner = SAC if experiment.algorithm == "sb3.sac" else TQC
-    return learner(
+    return OFF_POLICY[experiment.algorithm](
         "MlpPolicy",
         environment,
         buffer_size=settings.buffer,
