@@ -18,9 +18,12 @@ from agents.pages.words import below_bound, table
 from agents.pictures.recorded_flight import Flight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
-from agents.scoring.episodes import CHUNK, Flights, PilotError, fly_episodes, fly_traced
-from agents.scoring.statistics import against_bound, landing_box, summary
+from agents.scoring.episodes import fly_episodes, fly_traced
+from agents.scoring.statistics import against_bound, landing_box
 from lunar_env import Descent, Scenario, load_scenario
+from lunar_env.flying.episodes import CHUNK, Endings
+from lunar_env.flying.pilot import PilotError
+from lunar_env.flying.statistics import summary
 from lunar_env.flying.user_pilot import is_user_pilot
 from lunar_env.task import TOUCHED
 
@@ -108,7 +111,7 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
     """Fly the campaign, print the table, write the files. Returns the rows of ``evaluation.json``."""
     check(campaign)
     results: list[dict[str, Any]] = []
-    flown: dict[str, Flights] = {}
+    flown: dict[str, Endings] = {}
     bounds: dict[str, np.ndarray] = {}  # [kg] of each scenario's episodes, the same for all pilots
     total = len(campaign.scenarios) * len(campaign.pilots) * campaign.episodes
     with tqdm(total=total, unit="episode") as bar:
@@ -162,7 +165,7 @@ def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[
 
 
 def write_results(
-    campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Flights], bounds: dict[str, np.ndarray]
+    campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Endings], bounds: dict[str, np.ndarray]
 ) -> None:
     """evaluation.json, every episode in episodes.npz, and the report."""
     from agents.pages.report import write_report
@@ -208,7 +211,7 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def touchdown_speeds(flights: Flights) -> np.ndarray:
+def touchdown_speeds(flights: Endings) -> np.ndarray:
     """(k, 2) vertical and lateral speed [m/s] of the episodes that met the ground."""
     met = np.isin(flights.outcome, TOUCHED)
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)

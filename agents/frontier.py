@@ -27,9 +27,10 @@ from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, fro
 from agents.pictures.frontier import Cells, table, write_figure
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
-from agents.scoring.episodes import CHUNK, Flights, checked_action, fly_episodes
-from agents.scoring.statistics import wilson
+from agents.scoring.episodes import fly_episodes
 from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.flying.episodes import CHUNK, Endings, checked_action
+from lunar_env.flying.statistics import wilson
 from lunar_env.quantities import Range, middle
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
 
@@ -177,7 +178,7 @@ def judged(landed: NDArray[np.bool_], starts: Starts, fastest: Vector, waiting: 
     }
 
 
-def first_sights(flights: Flights, frontier: Frontier) -> dict[str, Any]:
+def first_sights(flights: Endings, frontier: Frontier) -> dict[str, Any]:
     """Where a pilot's own approaches stood when the ground was first seen, each (seen,), and how they ended.
 
     ``beyond`` counts those that were faster than the nominal frontier, and how many of them were landed: the drawn

@@ -21,12 +21,14 @@ from agents.evaluate import Campaign, check, failure, label
 from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.run_folder import make_folder, provenance, write_json, write_text
-from agents.scoring.episodes import Flights, fly_episodes
+from agents.scoring.episodes import fly_episodes
 from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Result, Thrift
-from agents.scoring.statistics import chance_of_wins, summary, wilson
+from agents.scoring.statistics import chance_of_wins
 from agents.scoring.survivable import survivable
 from agents.scoring.touchdowns import spreads, within
 from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.flying.episodes import Endings
+from lunar_env.flying.statistics import summary, wilson
 from lunar_env.markers import replaced
 
 LATER = ("among", "lower_bound", "above")  # fields that older entries lack
@@ -157,7 +159,7 @@ def share_of(well: np.ndarray) -> dict[str, Any]:
 
 
 def kept_by(
-    flights: Flights | None, floor: Floor, possible: NDArray[np.bool_] | None = None, rival: Flights | None = None
+    flights: Endings | None, floor: Floor, possible: NDArray[np.bool_] | None = None, rival: Endings | None = None
 ) -> dict[str, Any]:
     """How a floor stands after these flights and a rival's, or after none; ``possible`` is for one among some episodes.
 
@@ -180,7 +182,7 @@ def kept_by(
     return told
 
 
-def spent_by(flights: Flights | None, floor: Thrift, scenario: Scenario, seed: int) -> dict[str, Any]:
+def spent_by(flights: Endings | None, floor: Thrift, scenario: Scenario, seed: int) -> dict[str, Any]:
     """How a promise of thrift stands after these flights, or after none."""
     if flights is None:
         return {"words": floor.words(), "count": None, "episodes": None, "met": False}
@@ -191,7 +193,7 @@ def spent_by(flights: Flights | None, floor: Thrift, scenario: Scenario, seed: i
     return {"words": floor.words(), "spent": spent, "least": least, "met": spent <= (1.0 + floor.share) * least}
 
 
-def ended_well(flights: Flights, floor: Floor) -> np.ndarray:
+def ended_well(flights: Endings, floor: Floor) -> np.ndarray:
     """(episodes,) whether they ended as a floor wants it."""
     well = within(flights, floor.at_most)
     return well & (flights.outcome == Outcome.LANDED) if floor.landed else well

@@ -5,6 +5,8 @@ from typing import Any
 from gymnasium.envs.registration import register
 
 from lunar_env.descent import Descent, Transition
+from lunar_env.flying.episodes import Endings, fly
+from lunar_env.flying.pilot import Pilot, PilotError
 from lunar_env.missions import gym_id, load_scenario, scenarios
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario
@@ -12,7 +14,19 @@ from lunar_env.task import Outcome
 
 __version__ = "0.1.0"
 
-__all__ = ["Descent", "Outcome", "Range", "Scenario", "Transition", "load_scenario", "scenarios"]
+__all__ = [
+    "Descent",
+    "Endings",
+    "Outcome",
+    "Pilot",
+    "PilotError",
+    "Range",
+    "Scenario",
+    "Transition",
+    "fly",
+    "load_scenario",
+    "scenarios",
+]
 
 # Each id is a scenario with a control mode. A change of dynamics, spaces or reward gives it a new version.
 _IDS: dict[str, dict[str, Any]] = {

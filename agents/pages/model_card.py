@@ -12,8 +12,9 @@ from agents.pages.words import upright
 from agents.policy.metadata import trained_scenario
 from agents.policy.network import read_card
 from agents.run_folder import write_text
-from agents.scoring.statistics import STRICT, landing_box
+from agents.scoring.statistics import landing_box
 from lunar_env import Scenario
+from lunar_env.flying.statistics import STRICT
 from lunar_env.scenario import possible_faults
 
 MODEL_CARD = "MODEL_CARD.md"

@@ -32,7 +32,7 @@ from agents.pictures import flights as figures
 from agents.pictures.flights import Flight, picture
 from agents.pictures.phase_plane import deceleration_of
 from agents.pictures.style import PILOTS, Frame, palette, to_svg
-from agents.scoring.statistics import STRICT
+from lunar_env.flying.statistics import STRICT
 
 __all__ = ["Flight", "headline", "percent", "picture", "write_report"]
 
@@ -61,7 +61,7 @@ def write_report(
 
     Args:
         path: the HTML file.
-        results: one mapping per scenario and pilot, as ``agents.scoring.statistics.summary`` makes them, or with a
+        results: one mapping per scenario and pilot, as ``lunar_env.flying.statistics.summary`` makes them, or with a
             ``failed`` reason instead of numbers. The first scenario is the one of the headline.
         flights: the first two, best of the same episode, are shown side by side; all are shown together.
         title: stands above the headline.

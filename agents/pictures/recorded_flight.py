@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.guidance.vehicle import Vehicle
-from agents.scoring.episodes import Flights, Trace
 from agents.scoring.statistics import landing_box
 from lunar_env import Outcome, Scenario
+from lunar_env.flying.episodes import Endings
+from lunar_env.flying.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Flight:
         return words + (f", {sideways:.1f} m/s sideways" if sideways > self.limits["lateral_speed"] else "")
 
 
-def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Flights) -> Flight:
+def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Endings) -> Flight:
     """The first of some flights as the report draws it.
 
     Args:

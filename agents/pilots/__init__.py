@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from agents.policy.network import load_policy, read_card
 from agents.policy.onnx_file import read_onnx
 from agents.policy.onnx_pilot import OnnxPilot, is_onnx_pilot
 from lunar_env import Scenario, load_scenario
-from lunar_env.flying.pilot import Flies, Pilot, require_inertial_state
+from lunar_env.flying.pilot import Flies, Pilot, PilotMaker, require_inertial_state
 from lunar_env.flying.user_pilot import is_user_pilot, load_user_pilot
 
 
@@ -29,8 +30,8 @@ CLASSICAL: dict[str, type[Pilot]] = {
 SHIPPED = {"reference": Path("runs/reference")}
 
 
-def pilot_class(name: str) -> type[Pilot] | None:
-    """The class of a classical pilot or of a user's own; None for a learned one."""
+def pilot_class(name: str) -> type[Pilot] | PilotMaker | None:
+    """The class of a classical pilot, or what makes a user's own; None for a learned one."""
     return load_user_pilot(name) if is_user_pilot(name) else CLASSICAL.get(name)
 
 
@@ -41,7 +42,7 @@ def pilot_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     known = ", ".join([*CLASSICAL, *SHIPPED])
-    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, FILE.onnx, or FILE.py:CLASS")
+    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, FILE.onnx, or FILE.py:NAME")
 
 
 def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
@@ -72,3 +73,22 @@ def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.de
     if is_onnx_pilot(name):
         return OnnxPilot(Path(name), scenario, device)
     return load_policy(pilot_folder(name), scenario, device)
+
+
+@dataclass(frozen=True)
+class NamedPilot(PilotMaker):
+    """A pilot by its name, for ``lunar_env.fly``."""
+
+    name: str
+
+    def wishes(self, scenario: Scenario) -> dict[str, Any]:
+        """Changes to a scenario: how it wants to fly it."""
+        return wishes_of(self.name, scenario)
+
+    def shown(self, scenario: str | Scenario) -> Scenario:
+        """The scenario as it wants to fly it."""
+        return as_shown_to(self.name, scenario)
+
+    def __call__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
+        """A pilot for a batch of landers."""
+        return make_pilot(self.name, scenario, num_landers, device)

@@ -14,22 +14,24 @@ from typing import Any
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.run_folder import RunFolderError, make_folder, write_json
 from agents.scoring.episodes import fly_episodes
-from agents.scoring.statistics import summary
 from lunar_env import Scenario
+from lunar_env.flying.episodes import Progress
+from lunar_env.flying.statistics import summary
 
 VALIDATION_SEED = 2_000_000
 VALIDATION = "validation.json"
 CHOSEN_BY = "most landings, then most strict ones, then the least propellant"
 
 
-def validate(folder: Path, scenario: Scenario, episodes: int, progress: object) -> dict[str, Any]:
+def validate(folder: Path, scenario: Scenario, episodes: int, progress: Progress | None) -> dict[str, Any]:
     """Fly a trained policy, the mean action without noise, on the descents of ``VALIDATION_SEED``.
 
     Returns a row as ``evaluation.json`` has them. It is kept in the run's folder and not flown again.
     """
     kept = read_validation(folder / VALIDATION)
     if kept and (kept["seed"], kept["episodes"]) == (VALIDATION_SEED, episodes):
-        progress.update(episodes)  # type: ignore[attr-defined]
+        if progress is not None:
+            progress.update(episodes)
         return kept
     flights = fly_episodes(str(folder), scenario, episodes, VALIDATION_SEED, progress=progress)
     row = summary(scenario.name, folder.name, flights.outcome, flights.record) | {"seed": VALIDATION_SEED}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.scoring.selection import VALIDATION_SEED
-from agents.scoring.statistics import STRICT
 from agents.scoring.touchdowns import QUANTITIES
+from lunar_env.flying.statistics import STRICT
 
 COUNTS = ("landed", "strict")
 SURVIVABLE, FRONTIER = "survivable", "frontier"

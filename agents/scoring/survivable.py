@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from agents.limits.frontier import Starts, fastest_vertical
 from agents.pilots import as_shown_to, make_pilot
-from agents.scoring.episodes import CHUNK
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.faults.kinds import FOREVER, NAMES
+from lunar_env.flying.episodes import CHUNK
 from lunar_env.missions.any_fault import ENGINE as ENGINE_FAULTS
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
 

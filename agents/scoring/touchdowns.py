@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.scoring.episodes import Flights
-from agents.scoring.statistics import spread
+from lunar_env.flying.episodes import Endings
+from lunar_env.flying.statistics import spread
 from lunar_env.task import TOUCHED
 
 
@@ -32,7 +32,7 @@ QUANTITIES = {  # by their names in the record of a descent; speed is of both pa
 }
 
 
-def measured(flights: Flights) -> dict[str, np.ndarray]:
+def measured(flights: Endings) -> dict[str, np.ndarray]:
     """Each quantity (episodes,) in SI units; not a number where there was no touchdown, crashes being one.
 
     Propellant is that of all episodes.
@@ -46,7 +46,7 @@ def measured(flights: Flights) -> dict[str, np.ndarray]:
     }
 
 
-def spreads(flights: Flights) -> dict[str, dict[str, float] | None]:
+def spreads(flights: Endings) -> dict[str, dict[str, float] | None]:
     """Mean, standard deviation (of a sample), tail and worst of each quantity; None without a touchdown."""
     told: dict[str, dict[str, float] | None] = {}
     for name, column in measured(flights).items():
@@ -56,7 +56,7 @@ def spreads(flights: Flights) -> dict[str, dict[str, float] | None]:
     return told
 
 
-def within(flights: Flights, at_most: Mapping[str, float]) -> np.ndarray:
+def within(flights: Endings, at_most: Mapping[str, float]) -> np.ndarray:
     """(episodes,) whether an episode touched down with none of some quantities above its limit, in SI units."""
     columns = measured(flights)
     inside = np.isin(flights.outcome, TOUCHED)

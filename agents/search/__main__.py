@@ -19,14 +19,15 @@ from optuna.trial import TrialState
 
 from agents import train
 from agents.run_folder import RunFolderError, make_folder, write_json
-from agents.scoring.episodes import PilotError, fly_episodes
-from agents.scoring.statistics import summary
+from agents.scoring.episodes import fly_episodes
 from agents.search.plan import Plan, load_plan
 from agents.search.result import sentence, write_result
 from agents.search.study import counts, fail_the_killed, opened_study, repeat
 from agents.training.experiment import ConfigError
 from agents.training.finite import NotFiniteError
 from agents.training.prepare import scenarios_of
+from lunar_env.flying.pilot import PilotError
+from lunar_env.flying.statistics import summary
 
 FAILURES = (NotFiniteError, PilotError, ValueError)  # that a trial's numbers are to blame for: the search goes on
 PAUSE = 1.0  # [s] between two looks at what other processes do

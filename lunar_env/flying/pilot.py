@@ -24,6 +24,22 @@ class Flies(Protocol):
         ...
 
 
+class PilotError(RuntimeError):
+    """Raised when a pilot returns something that is no action; the message says what."""
+
+
+class PilotMaker(ABC):
+    """What makes pilots and is no class of them: a function, a file, a folder. A class of ``Pilot`` does the same."""
+
+    @abstractmethod
+    def wishes(self, scenario: Scenario) -> dict[str, Any]:
+        """Changes to a scenario, for ``load_scenario``: how its pilots want to fly it."""
+
+    @abstractmethod
+    def __call__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
+        """A pilot for a batch of landers in a scenario as ``wishes`` has it."""
+
+
 # Parts of a scenario that are a flight computer's choice: the loop below its actions, and how often it decides.
 PILOTS_OWN = ("guidance", "decision_period")
 

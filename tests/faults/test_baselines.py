@@ -16,9 +16,10 @@ pytest.importorskip("scipy")
 from scipy import stats
 
 from agents.pilots import CLASSICAL
-from agents.scoring.episodes import Flights, fly_episodes
+from agents.scoring.episodes import fly_episodes
 from lunar_env import Outcome, Range, load_scenario
 from lunar_env.faults.kinds import KINDS, NAMES, magnitude_of, with_fault
+from lunar_env.flying.episodes import Endings
 from lunar_env.missions.hakuto_r import M1_RADAR
 
 EPISODES, SEED = 200, 3_000_000  # seeds of neither evaluation, replays nor training
@@ -89,19 +90,19 @@ EACH = pytest.mark.parametrize("name", BREAKS)
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def fly(case: Case, episodes: int, fault: dict[str, Any], pilot: str = "") -> Flights:
-    """Flights of a case's pilot, or of another one in its place."""
+def fly(case: Case, episodes: int, fault: dict[str, Any], pilot: str = "") -> Endings:
+    """Endings of a case's pilot, or of another one in its place."""
     scenario = load_scenario(load_scenario(BASE, **AWAKE), **dict(case.changes))
     return fly_episodes(pilot or case.pilot, load_scenario(scenario, **fault), episodes, SEED)
 
 
 @functools.cache
-def sound(pilot: str, changes: tuple[tuple[str, Any], ...], episodes: int) -> Flights:
-    """Flights without a fault, which several cases share."""
+def sound(pilot: str, changes: tuple[tuple[str, Any], ...], episodes: int) -> Endings:
+    """Endings without a fault, which several cases share."""
     return fly(Case(pilot, {}, 0.0, changes), episodes, {})
 
 
-def landed(flights: Flights) -> np.ndarray:
+def landed(flights: Endings) -> np.ndarray:
     return flights.outcome == Outcome.LANDED
 
 

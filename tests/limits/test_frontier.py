@@ -21,9 +21,10 @@ from agents.guidance.suicide_burn import burn_to_rest
 from agents.limits.frontier import Frontier, Starts, after, fastest_vertical, frontier_of, nominal, survivable_rate
 from agents.pictures.frontier import Cells
 from agents.pilots import CLASSICAL, as_shown_to
-from agents.scoring.episodes import Flights, fly_episodes
+from agents.scoring.episodes import fly_episodes
 from agents.scoring.shipped import RESULTS
 from lunar_env import Outcome, load_scenario
+from lunar_env.flying.episodes import Endings
 from lunar_env.flying.pilot import Pilot
 
 RESILIENCE = load_scenario("resilience")
@@ -45,7 +46,7 @@ def starts() -> Starts:
 
 
 @pytest.fixture(scope="module")
-def flown() -> dict[str, Flights]:
+def flown() -> dict[str, Endings]:
     return {pilot: fly_episodes(pilot, VARIANT, EPISODES, SEED) for pilot in ("cautious", "robust")}
 
 
@@ -209,7 +210,7 @@ def test_the_shipped_result_at_first_sight_is_of_these_episodes() -> None:
     assert load_scenario(result.scenario, **result.changes) == wanted
 
 
-def test_the_altimeter_sees_from_the_first_tick(starts: Starts, flown: dict[str, Flights]) -> None:
+def test_the_altimeter_sees_from_the_first_tick(starts: Starts, flown: dict[str, Endings]) -> None:
     first = flown["cautious"].record["first_valid_altitude"]
     assert (first >= 0.0).all()
     fallen = starts.height - first
@@ -242,7 +243,7 @@ def test_the_propellant_is_what_is_left_at_first_sight() -> None:
 
 @pytest.mark.parametrize("pilot", ["cautious", "robust"])
 def test_no_landing_lies_beyond_the_frontier_and_few_before_it_are_missed(
-    pilot: str, frontier: Frontier, starts: Starts, flown: dict[str, Flights]
+    pilot: str, frontier: Frontier, starts: Starts, flown: dict[str, Endings]
 ) -> None:
     fastest = survivable_rate(starts, frontier, VARIANT)
     landed = flown[pilot].outcome == Outcome.LANDED

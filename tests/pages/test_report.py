@@ -18,8 +18,9 @@ from agents.pages.report import Flight, headline, percent, picture, write_report
 from agents.pages.words import touchdown_sentence
 from agents.pictures import flights as figures
 from agents.pictures.phase_plane import draw_last_metres
-from agents.scoring.statistics import STRICT, landing_box, shown_boxes
+from agents.scoring.statistics import landing_box, shown_boxes
 from lunar_env import Range, load_scenario
+from lunar_env.flying.statistics import STRICT
 
 NAN = float("nan")
 FACTS = [("Command", "python -m agents.evaluate --seed 7 && echo '<done>'"), ("Device", "CPU")]

@@ -16,7 +16,7 @@ from lunar_env.flying.user_pilot import load_user_pilot
 
 FALLING = """
 import torch
-from lunar_env.flying.pilot import Pilot
+from lunar_env import Pilot
 
 
 class Falling(Pilot):
@@ -76,7 +76,7 @@ def test_it_is_evaluated_beside_the_others_and_goes_by_its_class(file, tmp_path)
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("Fallin", ["no class 'Fallin'", "it has: Falling, Unfinished, Stranger"]),
+        ("Fallin", ["no class or function 'Fallin'", "it has: Falling, Unfinished, Stranger"]),
         ("Stranger", ["is no pilot", "class Stranger(Pilot)"]),
         ("Unfinished", ["lacks __init__, act"]),
     ],

@@ -18,9 +18,10 @@ from agents.pilots import CLASSICAL
 from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork, save_policy
 from agents.scoring import episodes as flying
-from agents.scoring.statistics import against_bound, spread, summary, wilson
+from agents.scoring.statistics import against_bound
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.flying.pilot import Pilot
+from lunar_env.flying.statistics import spread, summary, wilson
 from lunar_env.task import record_fields
 
 REPLAY = load_scenario("resilience_replay")
@@ -104,7 +105,7 @@ def test_an_episode_ends_the_same_whatever_the_size_of_the_batch_it_flew_in(chun
     monkeypatch.setitem(CLASSICAL, "constant", Constant)
     scenario = load_scenario("resilience", **{"start.progress": [0.0, 1.0]})
     together = flying.fly_episodes("constant", scenario, 8, seed=11)
-    monkeypatch.setattr(flying, "CHUNK", chunk)
+    monkeypatch.setattr("lunar_env.flying.episodes.CHUNK", chunk)
     apart = flying.fly_episodes("constant", scenario, 8, seed=11)
     assert len(np.unique(together.record["duration"])) == 8, "the episodes are all alike"
     assert np.array_equal(together.outcome, apart.outcome)

@@ -19,12 +19,13 @@ from agents.pages.results import page, words
 from agents.pilots import CLASSICAL
 from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork, save_policy
-from agents.scoring.episodes import Flights
 from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Published, Result, Thrift
-from agents.scoring.statistics import STRICT, chance_of_wins
+from agents.scoring.statistics import chance_of_wins
 from agents.scoring.survivable import Survivable
 from agents.scoring.touchdowns import spreads
 from lunar_env import Descent, Outcome, load_scenario
+from lunar_env.flying.episodes import Endings
+from lunar_env.flying.statistics import STRICT
 from lunar_env.markers import BEGIN, END
 from lunar_env.quantities import leaves
 
@@ -75,7 +76,7 @@ def flights():
     record["lateral_speed"] = np.array([0.8, 0.0, 40.0, 0.0])
     record["distance"] = np.array([3.0, 9.0, 1.0, 0.0])
     record["propellant_used"] = np.array([70.0, 72.0, 74.0, 76.0])
-    return Flights(outcome, record)
+    return Endings(outcome, record)
 
 
 # By hand
@@ -89,7 +90,7 @@ def test_the_touchdown_speed_is_that_of_both_parts_of_all_touchdowns():
     assert told["distance"]["worst"] == 9.0
     assert told["propellant_used"]["mean"] == 73.0, "propellant counts whatever the end"
     assert told["propellant_used"]["deviation"] == pytest.approx(np.sqrt(20 / 3))
-    lost = Flights(np.array([Outcome.LOST]), {name: column[3:] for name, column in flights().record.items()})
+    lost = Endings(np.array([Outcome.LOST]), {name: column[3:] for name, column in flights().record.items()})
     assert spreads(lost)["speed"] is None
     assert spreads(lost)["propellant_used"]["deviation"] == 0.0
 
@@ -127,9 +128,9 @@ def test_thrift_is_judged_on_the_first_episodes_against_their_own_optimum():
 
 
 def ended(*letters):
-    """Flights that landed (l) or crashed (c), at rest."""
+    """Endings that landed (l) or crashed (c), at rest."""
     outcome = np.array([Outcome.LANDED if letter == "l" else Outcome.CRASHED for letter in "".join(letters)])
-    return Flights(outcome, {name: np.zeros(outcome.size) for name in flights().record})
+    return Endings(outcome, {name: np.zeros(outcome.size) for name in flights().record})
 
 
 def test_a_floor_among_the_survivable_counts_no_others():
