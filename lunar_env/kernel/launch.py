@@ -154,14 +154,14 @@ def load_kernels(build: Build, device: Any) -> None:
     notice = threading.Timer(
         2.0,
         print,
-        [f"lunar_env: compiling the physics for {device.alias}; once, some 20 s, then cached ..."],
+        [f"lunar_env: compiling the physics for {device.alias}; once, some 10 s, then cached ..."],
         {"file": sys.stderr},
     )
     notice.daemon = True
     notice.start()
     try:
-        for kernel in (build.advance if device.is_cuda else build.advance_abreast, build.reset):
-            wp.load_module(kernel.module, device=device)
+        kernels = (build.advance if device.is_cuda else build.advance_abreast, build.reset)
+        wp.force_load(device, [kernel.module for kernel in kernels], max_workers=len(kernels))  # side by side
     finally:
         notice.cancel()
     _loaded.add((build, device.alias))
