@@ -10,6 +10,7 @@ It needs cvxpy: pip install "lunar-env[convex]".
 """
 
 from math import pi, radians
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -18,6 +19,9 @@ from agents.guidance.pid import limited
 from agents.guidance.thrust_limits import thrust_vector
 from agents.pilots.shared.thrust_vector import Situation, ThrustVectorPilot
 from lunar_env import Scenario
+
+if TYPE_CHECKING:
+    from agents.guidance.convex import Problem
 
 SHARE_LEFT = 0.25  # of the flight time that is left, after which a plan is made anew [P]
 OFTEN, SELDOM = 2.0, 15.0  # [s] but not sooner nor later
@@ -112,8 +116,8 @@ class SocpMpc(ThrustVectorPilot):
             self.began[lander] = now.time[lander]
             self.flight_time[lander] = found.flight_time
 
-    def problem(self, lander: int, now: Situation):  # type: ignore[no-untyped-def]
-        """The landing of one lander as its estimate has it, a ``convex.Problem``."""
+    def problem(self, lander: int, now: Situation) -> "Problem":
+        """The landing of one lander as its estimate has it."""
         vehicle = self.vehicle
         mass = max(float(now.mass[lander]), vehicle.dry_mass + 0.01)
         x, y, height = now.position[lander].tolist()

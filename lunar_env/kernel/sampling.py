@@ -33,6 +33,36 @@ def newest_arrived(
 
 
 @wp.func
+def new_sample(
+    tables: Any,
+    settings: Settings,
+    row: int,
+    number: int,
+    key: wp.uint64,
+    finder_key: wp.uint64,
+    lander: Lander,
+    world: WorldDrawn,
+    height: float,
+) -> Sample:
+    """What one beam measures now, and when that arrives."""
+    tick = lander.episode.tick
+    beam = tables.beams[number]
+    acting = lander.episode.acting & beam.faults
+    sample = Sample()  # without a return
+    sample.stamp = tick
+    if not blind(tables.faults, row, acting, height):
+        sample = measure(
+            random.beam_key(key, number), tick, height, lander.motion, world.moon, tables.surfaces[row], tables.maps,
+            world.terrain.albedo, world.gear, tables.finders[row, beam.finder], beam.direction,
+            tables.faults, row, acting,
+        )  # fmt: skip
+    return transport(
+        sample, finder_key, tick, settings.seconds, beam.jitter, tables.finders[row, beam.finder],
+        tables.faults, row, acting,
+    )  # fmt: skip
+
+
+@wp.func
 def sense_beam(
     tables: Any,
     settings: Settings,
@@ -46,7 +76,6 @@ def sense_beam(
     """A new sample of one beam if its clock says so, and whatever sample arrives now."""
     tick = lander.episode.tick
     beam = tables.beams[number]
-    acting = lander.episode.acting & beam.faults
     finder_key = random.beam_key(key, beam.first)  # one clock and one delay for all beams of an instrument
     phase = 0
     newest = tick - 1
@@ -54,36 +83,7 @@ def sense_beam(
         phase = int(random.uniform(random.draw(finder_key, 0, random.SAMPLE_PHASE)) * float(beam.period))
         newest = (tick + phase) / beam.period - 1
     if tick + phase == (newest + 1) * beam.period:
-        sample = Sample()  # without a return
-        sample.stamp = tick
-        if not blind(tables.faults, row, acting, height):
-            sample = measure(
-                random.beam_key(key, number),
-                tick,
-                height,
-                lander.motion,
-                world.moon,
-                tables.surfaces[row],
-                tables.maps,
-                world.terrain.albedo,
-                world.gear,
-                tables.finders[row, beam.finder],
-                beam.direction,
-                tables.faults,
-                row,
-                acting,
-            )
-        sample = transport(
-            sample,
-            finder_key,
-            tick,
-            settings.seconds,
-            beam.jitter,
-            tables.finders[row, beam.finder],
-            tables.faults,
-            row,
-            acting,
-        )
+        sample = new_sample(tables, settings, row, number, key, finder_key, lander, world, height)
         tables.delay_line[newest % settings.slots, row, number] = sample
 
     heard = tables.readings[row, number].sample_number
@@ -93,6 +93,7 @@ def sense_beam(
         reading = tables.readings[row, number]
         repeated = reading.range_tick > 0
         if repeated:
+            acting = lander.episode.acting & beam.faults
             repeated = frozen(random.beam_key(key, number), arrived, tables.faults, row, acting)
         tables.readings[row, number] = newer_reading(reading, sample, arrived, repeated)
         if sample.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
