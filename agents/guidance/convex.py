@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 try:
     import cvxpy as cp
 except ImportError as error:
-    raise ImportError('convex programs need cvxpy and clarabel: pip install "lunar-env[convex]"') from error
+    raise ImportError("convex programs need cvxpy and clarabel: pip install -e '.[convex]'") from error
 
 Vector = NDArray[np.float64]
 

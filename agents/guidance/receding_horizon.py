@@ -1,7 +1,7 @@
 """A landing planned by convex programming for one lander at a time, as a receding-horizon pilot needs it.
 
 The cone program of convex.py is solved for a few flight times: about the one that is left, or where there is none, over
-a grid from what braking takes to what braking and falling take. Needs cvxpy: pip install "lunar-env[convex]".
+a grid from what braking takes to what braking and falling take. Needs cvxpy: pip install -e '.[convex]'.
 """
 
 import numpy as np

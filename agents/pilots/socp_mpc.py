@@ -6,7 +6,7 @@ turns out to be another, a plan is made to ``FINAL_HEIGHT``, for an optimal one 
 plan says, and two gains for what the vehicle is off by. While the plan coasts, the vehicle already turns to where it
 will burn. Where no plan is found it brakes level.
 
-It needs cvxpy: pip install "lunar-env[convex]".
+It needs cvxpy: pip install -e '.[convex]'.
 """
 
 from math import pi, radians

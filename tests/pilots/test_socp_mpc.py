@@ -141,7 +141,7 @@ def test_without_cvxpy_the_pilot_says_what_to_install():
         "from agents.pilots import as_shown_to, make_pilot\n"
         "shown = as_shown_to('socp_mpc', 'resilience')\n"
         "try: make_pilot('socp_mpc', shown, 1)\n"
-        "except ImportError as error: sys.exit(0 if 'lunar-env[convex]' in str(error) else str(error))\n"
+        "except ImportError as error: sys.exit(0 if '.[convex]' in str(error) else str(error))\n"
         "sys.exit('it flies')\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
