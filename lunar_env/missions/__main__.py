@@ -1,8 +1,5 @@
-"""``python -m lunar_env.missions``: the missions flown again, see ``lunar_env.replays``."""
+"""``python -m lunar_env.missions``: the missions flown again, the program of ``lunar_env.replays``."""
 
-import sys
+import runpy
 
-from lunar_env.replays.__main__ import main
-
-if __name__ == "__main__":
-    sys.exit(main())
+runpy.run_module("lunar_env.replays", run_name="__main__")
