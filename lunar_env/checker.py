@@ -57,10 +57,10 @@ def check_repeats(make: Callable[[], VectorEnv], steps: int) -> None:
     assert same(starts[0], starts[1]), "reset(seed=3) of two environments gives different observations or infos"
     assert not same(starts[0][0], starts[2][0]), "reset(seed=3) and reset(seed=4) give the same observations"
     for t, action in enumerate(actions_for(first, steps)):
-        told = [checked_step(env, action) for env in (first, second)]
-        assert same(*told), f"step {t} differs between two environments of the same seed and actions"
-        reset_if_disabled(first, told[0])
-        reset_if_disabled(second, told[1])
+        results = [checked_step(env, action) for env in (first, second)]
+        assert same(*results), f"step {t} differs between two environments of the same seed and actions"
+        reset_if_disabled(first, results[0])
+        reset_if_disabled(second, results[1])
     assert same(checked_reset(first), checked_reset(second)), "reset() without a seed differs after the same history"
     assert same(checked_reset(first, seed=3), starts[0]), "reset(seed=3) depends on what was flown before"
 
@@ -88,23 +88,23 @@ def check_autoreset(make: Callable[[], VectorEnv], steps: int) -> None:
     done, ends = np.zeros(env.num_envs, bool), 0
     for t, action in enumerate(actions_for(env, steps)):
         other = per_row(env, done, env.action_space.sample(), action)
-        told = checked_step(env, action)
-        told_twin = checked_step(twin, other if mode is AutoresetMode.NEXT_STEP else action)
+        results = checked_step(env, action)
+        twin_results = checked_step(twin, other if mode is AutoresetMode.NEXT_STEP else action)
         if mode is AutoresetMode.NEXT_STEP:
-            assert not plain(told[1])[done].any(), f"step {t}: the step that begins an episode earns a reward"
-            assert not ended(told)[done].any(), f"step {t}: the step that begins an episode also ends one"
-            assert same(told, told_twin), f"step {t}: the action counts in the step that begins an episode"
-        done = ended(told)
+            assert not plain(results[1])[done].any(), f"step {t}: the step that begins an episode earns a reward"
+            assert not ended(results)[done].any(), f"step {t}: the step that begins an episode also ends one"
+            assert same(results, twin_results), f"step {t}: the action counts in the step that begins an episode"
+        done = ended(results)
         ends += int(done.sum())
         if mode is AutoresetMode.SAME_STEP and done.any():
-            check_final(env, told[0], done, told[4], t)
-        reset_if_disabled(env, told)
-        reset_if_disabled(twin, told)
+            check_final(env, results[0], done, results[4], t)
+        reset_if_disabled(env, results)
+        reset_if_disabled(twin, results)
     assert ends, f"no episode ended in {steps} steps of random actions: look longer, or make episodes shorter"
 
 
 def check_final(env: VectorEnv, observation: Any, done: np.ndarray, info: dict[str, Any], t: int) -> None:
-    """Same-step reset: both episodes are told of, and told apart."""
+    """Same-step reset: both episodes are reported, and kept apart."""
     for key in ("final_obs", "final_info"):
         assert key in info and f"_{key}" in info, f"step {t}: an episode ended, but info has no {key} with its mask"
         mask = plain(info[f"_{key}"])
@@ -122,15 +122,16 @@ def check_partial_reset(make: Callable[[], VectorEnv], steps: int) -> None:
     checked_reset(twin, seed=7)
     untouched = np.arange(env.num_envs) % 2 == 1
     for t, action in enumerate(actions_for(env, min(steps, 30))):
-        told, told_twin = checked_step(env, action), checked_step(twin, action)
-        if ended(told_twin).any():
+        results, twin_results = checked_step(env, action), checked_step(twin, action)
+        if ended(twin_results).any():
             return
-        for name, ours, theirs in zip(("observation", "reward"), told, told_twin, strict=False):
+        for name, ours, theirs in zip(("observation", "reward"), results, twin_results, strict=False):
             alone = same(rows(ours, untouched), rows(theirs, untouched))
             assert alone, f"step {t}: a masked reset of other rows changed the {name} of rows outside the mask"
         after, _ = checked_reset(env, options={"reset_mask": ~untouched})
-        assert same(rows(told[0], untouched), rows(after, untouched)), f"step {t}: reset_mask touched rows outside it"
-        assert not same(rows(told[0], ~untouched), rows(after, ~untouched)), f"step {t}: reset_mask did nothing"
+        kept = same(rows(results[0], untouched), rows(after, untouched))
+        assert kept, f"step {t}: reset_mask touched rows outside it"
+        assert not same(rows(results[0], ~untouched), rows(after, ~untouched)), f"step {t}: reset_mask did nothing"
 
 
 def check_final_observation(make: Callable[[], VectorEnv], without: Callable[[], VectorEnv], steps: int) -> None:
@@ -141,13 +142,13 @@ def check_final_observation(make: Callable[[], VectorEnv], without: Callable[[],
     checked_reset(twin, seed=8)
     over = np.zeros(env.num_envs, bool)
     for t, action in enumerate(actions_for(env, steps)):
-        told, told_twin = checked_step(env, action), checked_step(twin, action)
-        ends = ended(told)
+        results, twin_results = checked_step(env, action), checked_step(twin, action)
+        ends = ended(results)
         for row in np.flatnonzero(ends & ~over):
-            final, seen = plain(told[4]["final_obs"][row]), plain(told_twin[0][row])
+            final, seen = plain(results[4]["final_obs"][row]), plain(twin_results[0][row])
             assert same(final, seen), f"step {t}, row {row}: final_obs is {final}, without autoreset it is {seen}"
         over |= ends
-        reset_if_disabled(twin, told_twin)
+        reset_if_disabled(twin, twin_results)
 
 
 def checked_reset(env: VectorEnv, **arguments: Any) -> tuple[Any, dict[str, Any]]:
@@ -207,15 +208,15 @@ def per_row(env: VectorEnv, chosen: np.ndarray, new: Any, old: Any) -> Any:
     return concatenate(space, mixed, empty)
 
 
-def ended(told: tuple) -> np.ndarray:
+def ended(results: tuple) -> np.ndarray:
     """(num_envs,) bool: the rows whose episode ended in a step."""
-    return plain(told[2]) | plain(told[3])
+    return plain(results[2]) | plain(results[3])
 
 
-def reset_if_disabled(env: VectorEnv, told: tuple) -> None:
+def reset_if_disabled(env: VectorEnv, results: tuple) -> None:
     """Where nothing resets by itself, begin anew what is done."""
-    if env.metadata["autoreset_mode"] is AutoresetMode.DISABLED and ended(told).any():
-        checked_reset(env, options={"reset_mask": ended(told)})
+    if env.metadata["autoreset_mode"] is AutoresetMode.DISABLED and ended(results).any():
+        checked_reset(env, options={"reset_mask": ended(results)})
 
 
 def rows(value: Any, mask: np.ndarray) -> Any:

@@ -92,7 +92,7 @@ class Descent:
         return self.transition()
 
     def transition(self) -> Transition:
-        """What the newest step told, as fresh tensors."""
+        """What the newest step gave, as fresh tensors."""
         outcome = self.outcomes.clone()
         truncated = outcome == int(Outcome.OUT_OF_TIME)
         done = outcome != int(Outcome.FLYING)

@@ -91,9 +91,14 @@ class LanderVecEnv(VecEnv):
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Fly one decision period: observation, reward, done and info of each lander."""
-        told = self.descent.step(torch.as_tensor(self._actions))
-        columns = [told.reward, told.outcome, told.ended["reward"], *(told.ended[name] for name in RECORD)]
-        parts = [told.observation, told.final_observation, torch.stack(columns, dim=1)]
+        transition = self.descent.step(torch.as_tensor(self._actions))
+        columns = [
+            transition.reward,
+            transition.outcome,
+            transition.ended["reward"],
+            *(transition.ended[name] for name in RECORD),
+        ]
+        parts = [transition.observation, transition.final_observation, torch.stack(columns, dim=1)]
         observation, final, numbers = np.split(
             torch.cat(parts, dim=1).cpu().numpy(), np.cumsum([part.shape[1] for part in parts[:-1]]), axis=1
         )

@@ -129,20 +129,22 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         """Fly one decision period on actions (num_envs, ...), numpy or torch."""
         if not self._seeded:
             raise ResetNeeded("there is no episode under way: call reset() before the first step")
-        told = self.descent.step(self._command(actions))
-        reward, terminated, truncated = map(self._out, (told.reward, told.terminated, told.truncated))
-        return self._out(told.observation), reward, terminated, truncated, self._info(told)
+        transition = self.descent.step(self._command(actions))
+        reward, terminated, truncated = map(self._out, (transition.reward, transition.terminated, transition.truncated))
+        return self._out(transition.observation), reward, terminated, truncated, self._info(transition)
 
-    def _info(self, told: Transition) -> dict[str, Any]:
-        done, outcome = self._out(told.outcome != FLYING), self._out(told.outcome)
-        ended = {"is_success": outcome == LANDED, **{name: self._out(told.ended[name]) for name in RECORD}}
+    def _info(self, transition: Transition) -> dict[str, Any]:
+        done, outcome = self._out(transition.outcome != FLYING), self._out(transition.outcome)
+        ended = {"is_success": outcome == LANDED, **{name: self._out(transition.ended[name]) for name in RECORD}}
         info = {"outcome": outcome, "_outcome": outcome >= FLYING}
         faults = self._faults(outcome)
         if self.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
             return {**info, **faults, **masked(ended, done)}
         final = {
-            "final_obs": self._out(told.final_observation),
-            "final_info": masked({**info, **ended, "acting_faults": self._out(told.ended["acting_faults"])}, done),
+            "final_obs": self._out(transition.final_observation),
+            "final_info": masked(
+                {**info, **ended, "acting_faults": self._out(transition.ended["acting_faults"])}, done
+            ),
         }
         return {**info, **faults, **masked(final, done)}
 

@@ -34,18 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     torch.set_num_threads(THREADS)
     if chosen.source:
-        told = json.loads(chosen.source.read_text(encoding="utf-8"))
+        figures = json.loads(chosen.source.read_text(encoding="utf-8"))
     else:
-        told = measure(chosen.device, chosen.quick)
+        figures = measure(chosen.device, chosen.quick)
         chosen.out.parent.mkdir(parents=True, exist_ok=True)
-        chosen.out.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    text = markdown(told)
+        chosen.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    text = markdown(figures)
     print(text)
     if chosen.markdown:
         page = replaced(chosen.markdown, text)
         chosen.markdown.write_text(page, encoding="utf-8")
     print(f"All figures, round by round: {chosen.source or chosen.out}")
-    return int(chosen.check and any(claim["verdict"] == "missed" for claim in told["claims"]))
+    return int(chosen.check and any(claim["verdict"] == "missed" for claim in figures["claims"]))
 
 
 def measure(device: str, quick: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Claim:
     extra: str = "bench"  # that installs the peer
     unit: str = ""  # of the bound
 
-    def told(self, medians: Mapping[str, float]) -> dict[str, Any]:
+    def row(self, medians: Mapping[str, float]) -> dict[str, Any]:
         """Value, bound and verdict: what was not measured did not pass."""
         known = all(name in medians for name in (self.over, self.under) if name)
         value = medians[self.over] / medians.get(self.under, 1.0) if known else None

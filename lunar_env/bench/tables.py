@@ -20,7 +20,7 @@ def report(measured: Sequence[Measurement], setting: dict[str, Any], asked: Sequ
     """Conditions, measurements and claims, as plain data."""
     medians = {one.name: one.median for one in measured}
     rows = [{**asdict(one), "median": one.median, "best": one.best} for one in measured]
-    return {"conditions": setting, "measurements": rows, "claims": [claim.told(medians) for claim in asked]}
+    return {"conditions": setting, "measurements": rows, "claims": [claim.row(medians) for claim in asked]}
 
 
 def conditions(device: str) -> dict[str, Any]:
@@ -57,16 +57,16 @@ def load_average() -> str:
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
-def markdown(told: Mapping[str, Any]) -> str:
+def markdown(figures: Mapping[str, Any]) -> str:
     """A report for people: on the screen and in a page."""
     rows = [("what", "median", "best", "conditions")]
-    for one in told["measurements"]:
+    for one in figures["measurements"]:
         unit = " s" if one["unit"] == "s" else ""
         setting = "; ".join(f"{key} {value}" for key, value in one["conditions"].items())
         rows.append((one["name"], figure(one["median"]) + unit, figure(one["best"]) + unit, setting))
     floors = [("ratio of medians, or median", "value", "floor", "verdict")]
-    floors += [(one["label"], figure(one["value"]), one["bound"], one["verdict"]) for one in told["claims"]]
-    general = "\n".join(f"- {name}: {value}" for name, value in told["conditions"].items())
+    floors += [(one["label"], figure(one["value"]), one["bound"], one["verdict"]) for one in figures["claims"]]
+    general = "\n".join(f"- {name}: {value}" for name, value in figures["conditions"].items())
     return f"{general}\n\nSteps of one lander per second, or seconds:\n\n{table(rows)}\n\n{table(floors)}\n"
 
 

@@ -77,7 +77,7 @@ def fly(
         seed: of the episodes.
         device: where landers and pilot compute.
         traces: how many of the first episodes to record, decision by decision.
-        progress: told how many episodes were flown.
+        progress: hears how many episodes were flown.
 
     Raises:
         KeyError, ValueError, TypeError: the request is wrong; the message says what is allowed.
