@@ -19,8 +19,8 @@ import tyro
 from tqdm import tqdm
 
 from agents import train
+from agents.command import answer
 from agents.pictures.curves import write_figure
-from agents.policy.network import PolicyFileError
 from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
 from agents.scoring.comparison import comparison
 from agents.scoring.interquartile import FEW, RESAMPLES
@@ -28,7 +28,6 @@ from agents.scoring.learning_curve import curves, read_told, summed_up
 from agents.scoring.selection import CHOSEN_BY, VALIDATION_SEED, best, refuse_taken, ship, validate
 from agents.training.checkpoint import NEWEST, PREVIOUS
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
-from agents.training.finite import NotFiniteError
 from agents.training.prepare import scenarios_of
 from lunar_env.markers import replaced
 
@@ -60,22 +59,20 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.curves", description=__doc__)
-    try:
-        if arguments.draw:
-            draw_together(arguments)
-        else:
-            run(arguments)
-    except (ConfigError, RunFolderError, PolicyFileError, NotFiniteError, KeyError, ValueError, TypeError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the newest checkpoint", file=sys.stderr)
-        return 130
-    return 0
+    return answer(
+        "agents.curves", Arguments, run, __doc__, interrupted="the same command goes on from the newest checkpoint"
+    )
 
 
 def run(arguments: Arguments) -> None:
+    """Train, or draw what was trained."""
+    if arguments.draw:
+        draw_together(arguments)
+    else:
+        train_and_draw(arguments)
+
+
+def train_and_draw(arguments: Arguments) -> None:
     """Train what is not trained yet, gather, draw, ship."""
     wanted = experiments(arguments)
     config: Any = arguments.config

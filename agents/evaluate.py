@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from tqdm import tqdm
 
+from agents.command import answer
 from agents.limits.bound import NO_BOUND, episode_bounds
 from agents.pages.words import below_bound, table
 from agents.pictures.recorded_flight import Flight, recorded
@@ -64,29 +64,30 @@ class Campaign:
 
 def main() -> int:
     """The command line. Returns the exit code: 0 if every pilot flew, 1 if one failed, 2 for a wrong request."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.evaluate", description=__doc__)
-    try:
-        scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
-        if arguments.episodes < 1:
-            raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
-        make_folder(arguments.out)
-        story = provenance(arguments.device)
-        facts = [("command", story["command"]), ("commit", story["commit"]), ("seed", str(arguments.seed))]
-        results = evaluate(
-            Campaign(
-                scenarios=scenarios,
-                pilots=tuple(arguments.pilots.split(",")),
-                episodes=arguments.episodes,
-                seed=arguments.seed,
-                out=arguments.out,
-                flight=arguments.flight or scenarios[0].name,
-                facts=facts,
-                device=arguments.device,
-            )
+    stays = "results are written in the end, so --out holds what it held; the same command begins anew"
+    return answer("agents.evaluate", Arguments, run, __doc__, interrupted=stays)
+
+
+def run(arguments: Arguments) -> int:
+    """Fly what was asked for. Returns the exit code, 0 or 1."""
+    scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
+    if arguments.episodes < 1:
+        raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
+    make_folder(arguments.out)
+    story = provenance(arguments.device)
+    facts = [("command", story["command"]), ("commit", story["commit"]), ("seed", str(arguments.seed))]
+    results = evaluate(
+        Campaign(
+            scenarios=scenarios,
+            pilots=tuple(arguments.pilots.split(",")),
+            episodes=arguments.episodes,
+            seed=arguments.seed,
+            out=arguments.out,
+            flight=arguments.flight or scenarios[0].name,
+            facts=facts,
+            device=arguments.device,
         )
-    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-        return 2
+    )
     return int(any("failed" in row for row in results))
 
 

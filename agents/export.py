@@ -21,6 +21,7 @@ import torch
 import tyro
 from torch import nn
 
+from agents.command import answer
 from agents.pages.model_card import write_model_card
 from agents.pilots import SHIPPED
 from agents.policy.metadata import PolicyMetadata, metadata_of, trained_scenario
@@ -78,15 +79,15 @@ class Forgetting(nn.Module):
 
 def main() -> int:
     """The command line. Returns the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.export", description=__doc__)
-    try:
-        folder = SHIPPED.get(str(arguments.run), arguments.run)
-        files, difference = export_policy(folder, tuple(arguments.to.split(",")), arguments.out or folder)
-    except (ValueError, RuntimeError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    stays = "whatever file is there is a whole one; the same command begins anew"
+    return answer("agents.export", Arguments, run, __doc__, interrupted=stays)
+
+
+def run(arguments: Arguments) -> None:
+    """Export what was asked for, and say how well it flies."""
+    folder = SHIPPED.get(str(arguments.run), arguments.run)
+    files, difference = export_policy(folder, tuple(arguments.to.split(",")), arguments.out or folder)
     print(f"wrote {', '.join(map(str, files))}; largest difference from the policy itself: {difference:.1e}")
-    return 0
 
 
 def export_policy(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[list[Path], float]:

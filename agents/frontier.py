@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
-import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from agents.command import answer
 from agents.evaluate import Campaign, check, failure, label
 from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
 from agents.pictures.frontier import Cells, table, write_figure
@@ -77,12 +77,8 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code: 1 if a pilot failed or landed what nobody can, 2 for a wrong request."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.frontier", description=__doc__)
-    try:
-        return run(arguments)
-    except (KeyError, ValueError, TypeError, RuntimeError, ImportError, OSError) as error:
-        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-        return 2
+    stays = "results are written in the end, so --out holds what it held; the same command begins anew"
+    return answer("agents.frontier", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> int:

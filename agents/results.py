@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from agents.command import answer
 from agents.evaluate import Campaign, check, failure, label
 from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
@@ -50,22 +50,18 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code: 0 if all floors are met, 1 if one is not, 2 for a wrong request."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.results", description=__doc__)
-    try:
-        return run(arguments)
-    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-        return 2
+    stays = "results are written in the end, so --out holds what it held; fly fewer at a time with --only"
+    return answer("agents.results", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> int:
     """Fly, write the files, say which floors are met. Returns the exit code, 0 or 1."""
-    make_folder(arguments.out)
     if arguments.page is not None:
         replaced(arguments.page, "")  # refused now, not after all flights
     asked = chosen(arguments.only)
     for result in asked:
         check(campaign(result, arguments.out))
+    make_folder(arguments.out)
     kept = {} if not arguments.only else known(arguments.out / "results.json")
     story = provenance("cpu")
     with tqdm(total=sum(result.episodes * (1 + len(result.pilots)) for result in asked), unit="episode") as bar:

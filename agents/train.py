@@ -13,11 +13,11 @@ from typing import Annotated, Any
 
 import tyro
 
+from agents.command import answer
 from agents.evaluate import Campaign, check, evaluate
-from agents.policy.network import PolicyFileError, read_card
+from agents.policy.network import read_card
 from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
-from agents.training.finite import NotFiniteError
 from agents.training.prepare import first_process, learner_of, scenarios_of
 
 
@@ -37,16 +37,8 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.train", description=__doc__)
-    try:
-        run(arguments)
-    except (ConfigError, RunFolderError, PolicyFileError, NotFiniteError, KeyError, ValueError, TypeError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the newest checkpoint stays in the run's folder, go on with --resume", file=sys.stderr)
-        return 130
-    return 0
+    stays = "the newest checkpoint stays in the run's folder, go on with --resume"
+    return answer("agents.train", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> None:

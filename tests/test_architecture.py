@@ -51,6 +51,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "agents": (
         "__init__",
         "run_folder",
+        "command",
         "guidance",
         "navigation",
         "policy",

@@ -16,11 +16,14 @@ each place for that one rate; that no second rate should leave its end is in the
 """
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from scipy.optimize import brentq
+
+from agents.command import answer
 
 GRAVITY = 0.001  # [mile/s^2]
 EXHAUST_SPEED = 1.8  # [mile/s]
@@ -180,7 +183,18 @@ def best_play() -> Flight:
     return max(perfect, key=lambda flight: flight.landing.fuel)
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Arguments:
+    """Nothing that could be asked for."""
+
+
+def main() -> int:
+    """The command line. Returns the exit code."""
+    stays = "nothing is kept; the same command begins anew"
+    return answer("agents.limits.rocket_1969", Arguments, run, __doc__, interrupted=stays)
+
+
+def run(_: Arguments) -> None:
     """Print the bound, the best play turn by turn, and what lies between them."""
     least, best = bound(), best_play()
     as_fast = bound(best.landing.speed)
@@ -198,4 +212,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

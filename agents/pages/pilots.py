@@ -5,15 +5,17 @@ over flat ground what the optimum to the pad itself would use in the first N epi
 episodes.npz beside the evaluation.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import tyro
 
+from agents.command import answer
 from agents.pages.words import NARROW, number, others, over_bound
 from agents.run_folder import write_text
 from lunar_env import Descent, Outcome
@@ -28,32 +30,38 @@ HEAD = (
 )
 
 
+@dataclass(frozen=True)
+class Arguments:
+    """Write an evaluation as tables into a page."""
+
+    source: Annotated[Path, tyro.conf.arg(name="from")] = Path("runs/pilots/evaluation.json")
+    """The evaluation."""
+    page: Path = Path("docs/pilots.md")
+    """Its markers get the tables."""
+    pinpoint: int = 0
+    """Episodes to find the optimum to the pad of; 0: none."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command line. Returns the exit code: 0, or 2 for a wrong request, which is told in one line."""
-    parser = argparse.ArgumentParser("python -m agents.pages.pilots", description="An evaluation as tables in a page.")
-    parser.add_argument("--from", type=Path, dest="source", default=Path("runs/pilots/evaluation.json"), metavar="FILE")
-    parser.add_argument("--page", type=Path, default=Path("docs/pilots.md"), help="its markers get the tables")
-    parser.add_argument(
-        "--pinpoint", type=int, default=0, metavar="N", help="episodes to find the optimum to the pad of"
-    )
-    chosen = parser.parse_args(argv)
-    try:
-        replaced(chosen.page, "")  # refused now, not after minutes
-        results = read_results(chosen.source)
-        text = "\n".join(section(group, pinpoint(group, chosen)) for group in by_scenario(results))
-        write_text(chosen.page, replaced(chosen.page, text))
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"{len(results)} rows of {chosen.source} are in {chosen.page}")
-    return 0
+    """The command line. Returns the exit code: 0, or 2 for a wrong request."""
+    stays = "the page is as it was; the same command begins anew"
+    return answer("agents.pages.pilots", Arguments, run, __doc__, interrupted=stays, argv=argv)
+
+
+def run(arguments: Arguments) -> None:
+    """Read the evaluation and write the page."""
+    replaced(arguments.page, "")  # refused now, not after minutes
+    results = read_results(arguments.source)
+    text = "\n".join(section(group, pinpoint(group, arguments)) for group in by_scenario(results))
+    write_text(arguments.page, replaced(arguments.page, text))
+    print(f"{len(results)} rows of {arguments.source} are in {arguments.page}")
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:
     """The rows of an ``evaluation.json``. Raises ValueError for a file that is none."""
     try:
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no evaluation ({error}); make one with python -m agents.evaluate") from None
     if not results:
         raise ValueError(f"{path} has no results; make one with python -m agents.evaluate")
@@ -107,27 +115,27 @@ def plain(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def pinpoint(group: Sequence[Mapping[str, Any]], chosen: argparse.Namespace) -> str:
+def pinpoint(group: Sequence[Mapping[str, Any]], arguments: Arguments) -> str:
     """What landing on the pad itself takes in the first episodes, and what each pilot used in the same ones.
 
     An empty text without ``--pinpoint``, and for a scenario that is no preset over flat ground.
     """
     flown = [row for row in group if "failed" not in row]
     name = group[0]["scenario"]
-    if chosen.pinpoint < 1 or not flown or name not in PRESETS or middle(PRESETS[name].moon.radius) < FLAT_RADIUS:
+    if arguments.pinpoint < 1 or not flown or name not in PRESETS or middle(PRESETS[name].moon.radius) < FLAT_RADIUS:
         return ""
     from agents.limits.optimum import pinpoint_optimum
 
-    count = min(chosen.pinpoint, flown[0]["episodes"])
+    count = min(arguments.pinpoint, flown[0]["episodes"])
     descent = Descent(PRESETS[name], count, seed=flown[0]["seed"], autoreset="disabled")
     rows = [
         ("optimum to the pad, at rest", mean_and_deviation(pinpoint_optimum(descent, count, at_rest=True))),
         ("optimum to the pad, as fast as a landing allows", mean_and_deviation(pinpoint_optimum(descent, count))),
     ]
-    with np.load(chosen.source.with_name("episodes.npz")) as kept:
+    with np.load(arguments.source.with_name("episodes.npz")) as kept:
         for key in [f"{name}/{row['pilot']}" for row in flown]:
             if f"{key}/outcome" not in kept:
-                raise ValueError(f"episodes.npz beside {chosen.source} has no {key}: is it of another evaluation?")
+                raise ValueError(f"episodes.npz beside {arguments.source} has no {key}: is it of another evaluation?")
             landed = kept[f"{key}/outcome"][:count] == Outcome.LANDED
             label = f"`{key.partition('/')[2]}`, the {landed.sum()} that landed"
             rows.append((label, mean_and_deviation(kept[f"{key}/propellant_used"][:count][landed])))

@@ -18,7 +18,8 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from agents import train
-from agents.run_folder import RunFolderError, make_folder, write_json
+from agents.command import answer
+from agents.run_folder import make_folder, write_json
 from agents.scoring.episodes import fly_episodes
 from agents.search.plan import Plan, load_plan
 from agents.search.result import sentence, write_result
@@ -53,20 +54,13 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code: 0 if any trial is complete, 1 if none is, 2 for a wrong request."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.search", description=__doc__)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for each trial is ours
-    try:
-        return run(arguments)
-    except (ConfigError, RunFolderError, StorageInternalError, KeyError, ValueError, TypeError) as error:
-        print(f"error: {error.args[0] if error.args else error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on, and tries the numbers of the last trial again", file=sys.stderr)
-        return 130
+    stays = "the same command goes on, and tries the numbers of the last trial again"
+    return answer("agents.search", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> int:
-    """Open the study, add trials, tell the best."""
+    """Open the study, add trials, tell the best. Returns the exit code, 0 or 1."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for each trial is ours
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ConfigError("a search is one process; start it without torchrun, several times with the same --storage")
     if arguments.trials is not None and arguments.trials < 1:
@@ -76,10 +70,13 @@ def run(arguments: Arguments) -> int:
     plan = load_plan(arguments.config, arguments.set, arguments.seed)
     out = arguments.out or Path("runs") / f"search_{plan.name}"
     make_folder(out)
-    with opened_study(plan, arguments.storage or f"sqlite:///{out / 'study.db'}") as study:
-        print(f"study {plan.name!r} searches for {', '.join(plan.search.space)}; trials in {out}")
-        add_trials(study, Objective(plan, out), plan.search.trials, arguments.trials)
-        return 0 if write_result(plan, study, out) else 1
+    try:
+        with opened_study(plan, arguments.storage or f"sqlite:///{out / 'study.db'}") as study:
+            print(f"study {plan.name!r} searches for {', '.join(plan.search.space)}; trials in {out}")
+            add_trials(study, Objective(plan, out), plan.search.trials, arguments.trials)
+            return 0 if write_result(plan, study, out) else 1
+    except StorageInternalError as error:
+        raise ConfigError(f"the study's database failed ({error}); the same command goes on once it is back") from None
 
 
 def add_trials(study: optuna.Study, objective: "Objective", total: int, most: int | None) -> None:

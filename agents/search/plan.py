@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import optuna
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
+from agents.command import REFUSALS, words_of
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import ConfigError, Experiment, Strict, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
@@ -203,8 +204,8 @@ def check_entry(plan: Plan, wanted: Experiment, key: str, entry: Interval | Choi
     for value in entry.samples():
         try:
             scenarios_of(plan.experiment(f"{key}={value}"))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"space.{key} at {value}: {error.args[0] if error.args else error}") from None
+        except REFUSALS as error:
+            raise ConfigError(f"space.{key} at {value}: {words_of(error)}") from None
 
 
 def load_search(path: Path) -> Search:
@@ -221,7 +222,7 @@ def load_search(path: Path) -> Search:
     try:
         return Search.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError("\n  ".join([f"{path}:", *map(explained, error.errors())])) from None
+        raise ConfigError(f"{path}: {'; '.join(map(explained, error.errors()))}") from None
 
 
 def flat(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:

@@ -188,8 +188,7 @@ def experiment(tree: dict[str, Any], where: str) -> Experiment:
     try:
         return Experiment.model_validate(tree)
     except ValidationError as error:
-        lines = [_explain(item) for item in error.errors()]
-        raise ConfigError(f"{where}:\n  " + "\n  ".join(lines)) from None
+        raise ConfigError(f"{where}: {'; '.join(map(_explain, error.errors()))}") from None
 
 
 def _explain(item: Any) -> str:

@@ -13,6 +13,7 @@ from agents.training.experiment import ConfigError, Experiment
 from agents.training.imitation import check_pilot
 from agents.training.stages import practices_of, widest
 from lunar_env import Scenario, load_scenario
+from lunar_env.kernel.launch import checked_device
 
 
 def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
@@ -31,6 +32,7 @@ def first_process() -> bool:
 
 def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     """The scenario, and the one that training practises on: in stages, the one that holds them all."""
+    checked_device(wanted.device)  # refused now if it is not here
     scenario = load_scenario(wanted.scenario, **wanted.changes)
     practice = widest(practices_of(wanted, scenario))
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown

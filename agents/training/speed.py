@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import tyro
 
+from agents.command import answer
 from agents.run_folder import write_text
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, experiment
@@ -43,16 +43,14 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code: 1 if the device path is too slow, 2 for a wrong request."""
-    arguments = tyro.cli(Arguments, prog="python -m agents.training.speed", description=__doc__)
-    try:
-        return run(arguments)
-    except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
-        print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
-        return 2
+    stays = "nothing is written before all is measured; the same command begins anew, fewer --rounds are sooner done"
+    return answer("agents.training.speed", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> int:
     """Train in turns, and say how fast that went. Returns the exit code, 0 or 1."""
+    if arguments.rounds < 1:
+        raise ValueError(f"--rounds must be at least 1, got {arguments.rounds}")
     if arguments.page is not None:
         replaced(arguments.page, "")  # refused now, not after minutes
     speeds: dict[str, list[float]] = {name: [] for name in ALGORITHMS}

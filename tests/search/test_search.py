@@ -323,13 +323,13 @@ def test_an_interrupted_trial_is_not_counted_and_its_numbers_are_tried_again(tmp
 def test_numbers_that_kill_again_and_again_are_given_up(tmp_path, quick, monkeypatch):
     def deadly(self, trial):
         if judged_at_once(self, trial) and trial.number < 3:
-            raise RuntimeError("out of memory")
+            raise MemoryError("out of memory")
         return 0.5
 
     path, out = written(tmp_path), tmp_path / "out"
     monkeypatch.setattr(search.Objective, "worth", deadly)
     for _ in range(3):
-        with pytest.raises(RuntimeError, match="out of memory"):
+        with pytest.raises(MemoryError, match="out of memory"):
             command(path, f"--out={out}")
     assert command(path, f"--out={out}")[0] == 0
     trials = trials_of(path, out)

@@ -232,6 +232,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
         ("seed = 1_000_000", ["seed", "less than 1000000"]),
         ("[evaluation]\nseed = 5", ["evaluation.seed", "greater than or equal to 1000000", "5"]),
         ("num_envs = ", ["is not valid TOML"]),
+        ('algorithm = "rsl_rl.ppo"\ndevice = "toaster"', ["device must be", "got 'toaster'"]),
         ('[evaluation]\npilots = ["causious"]', ["unknown pilot 'causious'", "cautious"]),
         ('[evaluation]\nflight = "vertikal"', ["'vertikal'", "'vertical'"]),
         ("[changes]\naltimetre = 1.0", ["unknown key 'altimetre'", "'altimeter'"]),
