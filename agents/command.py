@@ -1,10 +1,9 @@
 """How a command answers: options and help by tyro, one line for whatever it refuses, and an exit code.
 
-0: done. 1: done, and a promise or a pilot failed. 2: a wrong request, told in one line. 130: interrupted.
+0: done. 1: done, and a promise or a pilot failed. 2: a wrong request, refused in one line. 130: interrupted.
 """
 
 import contextlib
-import dis
 import io
 import re
 import sys
@@ -15,11 +14,9 @@ import tyro
 
 Asked = TypeVar("Asked")
 
-# What refuses a request here and in lunar_env, as long as somebody raised it, with words for who asked.
-REFUSALS = (ValueError, TypeError, KeyError, RuntimeError, ArithmeticError, ImportError)
-# What a machine lacks: a file, space on a disk, a package. Nobody needs to raise these.
-LACKING = (OSError, ModuleNotFoundError)
-RAISE = dis.opmap["RAISE_VARARGS"]  # what a raise statement is compiled to
+# What refuses a request here and in lunar_env, and what a machine lacks: a file, space on a disk, a package. Anything
+# else is a mistake in the program and keeps its traceback.
+REFUSALS = (ValueError, TypeError, KeyError, RuntimeError, FloatingPointError, ImportError, OSError)
 
 
 def answer(
@@ -30,7 +27,7 @@ def answer(
     interrupted: str,
     argv: Sequence[str] | None = None,
 ) -> int:
-    """Run a command, and tell what becomes of it. A mistake in the program keeps its traceback.
+    """Run a command, and say what becomes of it.
 
     Args:
         name: dotted, as after ``python -m``.
@@ -57,9 +54,7 @@ def answer(
     except KeyboardInterrupt:
         print(f"interrupted; {interrupted}", file=sys.stderr)
         return 130
-    except (*REFUSALS, *LACKING) as error:
-        if not isinstance(error, LACKING) and not raised_on_purpose(error):
-            raise
+    except REFUSALS as error:
         print(f"error: {words_of(error)}", file=sys.stderr)
         return 2
 
@@ -68,14 +63,6 @@ def words_of(error: BaseException) -> str:
     """What an error says, in one line."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     return "; ".join(line.strip() for line in text.splitlines() if line.strip()) or type(error).__name__
-
-
-def raised_on_purpose(error: BaseException) -> bool:
-    """Whether a raise statement made it. An operation that fails, such as a look-up, is a mistake in the program."""
-    step = error.__traceback__
-    while step is not None and step.tb_next is not None:
-        step = step.tb_next
-    return step is not None and step.tb_frame.f_code.co_code[step.tb_lasti] == RAISE
 
 
 def unframed(text: str) -> str:

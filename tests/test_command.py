@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("optuna")
 pytest.importorskip("pydantic")
 
-from agents.command import LACKING, answer, words_of
+from agents.command import answer, words_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -136,14 +136,11 @@ def test_a_promise_that_is_not_kept_is_exit_code_1(name, capsys):
 @pytest.mark.parametrize(
     ("mistake", "error"),
     [
-        (lambda arguments: {}["propellant"], KeyError),
-        (lambda arguments: None + 1, TypeError),
-        (lambda arguments: int("one"), ValueError),
         (lambda arguments: 1 / 0, ZeroDivisionError),
         (lambda arguments: arguments.nothing_of_that_name, AttributeError),
         (raising(AssertionError("never")), AssertionError),
     ],
-    ids=["look-up", "type", "value", "division", "attribute", "assertion"],
+    ids=["division", "attribute", "assertion"],
 )
 def test_a_mistake_in_the_program_keeps_its_traceback(name, mistake, error):
     with pytest.raises(error):
@@ -157,7 +154,7 @@ def test_a_mistake_in_the_program_keeps_its_traceback(name, mistake, error):
         (ValueError("history must be 1\n  or more"), "history must be 1; or more"),
         (TypeError("a name or a Scenario"), "a name or a Scenario"),
         (RuntimeError("no CUDA device"), "no CUDA device"),
-        (ArithmeticError("a reward was not finite"), "a reward was not finite"),
+        (FloatingPointError("a reward was not finite"), "a reward was not finite"),
         (ModuleNotFoundError("No module named 'cvxpy'"), "No module named 'cvxpy'"),
         (FileNotFoundError(2, "No such file or directory", "a.json"), "[Errno 2] No such file or directory: 'a.json'"),
         (ValueError(), "ValueError"),
@@ -180,7 +177,6 @@ def test_a_file_that_is_not_there_needs_nobody_to_raise_it(tmp_path, capsys):
 
     assert answer("a.name", Arguments, work, "A command.", interrupted="nothing", argv=[]) == 2
     assert "No such file or directory" in capsys.readouterr().err
-    assert issubclass(ModuleNotFoundError, LACKING)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system sends no SIGINT")

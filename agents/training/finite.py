@@ -11,7 +11,7 @@ from agents.run_folder import write_atomic
 BATCH = "not_finite.pt"
 
 
-class NotFiniteError(ArithmeticError):
+class NotFiniteError(FloatingPointError):
     """Raised when a reward, a loss or a gradient is not a number; the message says where the batch is."""
 
 
