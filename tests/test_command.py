@@ -181,13 +181,19 @@ def test_a_file_that_is_not_there_needs_nobody_to_raise_it(tmp_path, capsys):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="this system sends no SIGINT")
 def test_a_command_that_is_interrupted_for_real_says_so_in_its_last_line(tmp_path):
-    line = [sys.executable, "-m", "agents.evaluate", "--pilots=as_flown", "--episodes=200000", f"--out={tmp_path}"]
+    # A job in the background may have been started deaf to SIGINT; this one listens.
+    program = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    program += "runpy.run_module('agents.evaluate', run_name='__main__')"
+    line = [sys.executable, "-c", program, "--pilots=as_flown", "--episodes=200000", f"--out={tmp_path}"]
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         assert process.stderr is not None
         begun = process.stderr.read(1)  # of the bar
         process.send_signal(signal.SIGINT)
-        told = (begun + process.stderr.read()).decode()
-    assert process.returncode == 130, told
-    assert "Traceback" not in told
-    assert told.splitlines()[-1].startswith("interrupted; results are written in the end")
+        try:
+            said = (begun + process.communicate(timeout=60)[1]).decode()
+        finally:
+            process.kill()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("interrupted; results are written in the end")
     assert not (tmp_path / "evaluation.json").exists()
