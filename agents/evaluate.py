@@ -20,6 +20,7 @@ from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import fly_episodes, fly_traced
 from agents.scoring.statistics import against_bound, landing_box
+from agents.seeds import EVALUATION
 from lunar_env import Descent, Scenario, load_scenario
 from lunar_env.flying.episodes import CHUNK, Endings
 from lunar_env.flying.pilot import PilotError
@@ -38,8 +39,8 @@ class Arguments:
     """Names, folders of runs, exported ones as FILE.onnx, or own ones as FILE.py:CLASS, separated by commas."""
     episodes: int = 1000
     """Flown by each pilot in each scenario."""
-    seed: int = 1_000_000
-    """Of the episodes. Training uses seeds below 1,000,000."""
+    seed: int = EVALUATION[0]
+    """Of the episodes. Training uses others, see agents/seeds.py."""
     out: Path = Path("runs/evaluation")
     """Where the results go; replaces what is there."""
     flight: str = ""

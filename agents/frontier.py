@@ -28,6 +28,7 @@ from agents.pictures.frontier import Cells, table, write_figure
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
 from agents.scoring.episodes import fly_episodes
+from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.episodes import CHUNK, Endings, checked_action
 from lunar_env.flying.statistics import wilson
@@ -64,8 +65,8 @@ class Arguments:
     """[m/s] at first sight; costs little, for it can be lost just above the ground, as long as there is propellant."""
     propellant: float | None = None
     """[kg] at first sight; by default the median of what as_flown has left then in the scenario itself."""
-    seed: int = 1_000_000
-    """Of the episodes. Training uses seeds below 1,000,000."""
+    seed: int = EVALUATION[0]
+    """Of the episodes. Training uses others, see agents/seeds.py."""
     out: Path = Path("runs/frontier")
     """Where the results go; replaces what is there."""
     device: str = "cpu"

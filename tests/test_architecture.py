@@ -50,6 +50,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     ),
     "agents": (
         "__init__",
+        "seeds",
         "run_folder",
         "command",
         "guidance",

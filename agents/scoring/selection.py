@@ -1,8 +1,7 @@
 """Which seed's policy ships: the one that flies best on descents that are kept for this choice.
 
-Three blocks of descents never meet. Training flies those of seeds below 1,000,000; policies are chosen on those of
-``VALIDATION_SEED``; tables quote those of other seeds from 1,000,000 on. The best of several policies looks better on
-the descents it was chosen on than it is, so these are quoted for the choice and nowhere else.
+The best of several policies looks better on the descents it was chosen on than it is, so these are quoted for the
+choice and nowhere else; see agents/seeds.py.
 """
 
 import json
@@ -14,11 +13,12 @@ from typing import Any
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.run_folder import RunFolderError, make_folder, write_json
 from agents.scoring.episodes import fly_episodes
+from agents.seeds import SELECTION
 from lunar_env import Scenario
 from lunar_env.flying.episodes import Progress
 from lunar_env.flying.statistics import summary
 
-VALIDATION_SEED = 2_000_000
+VALIDATION_SEED = SELECTION[0]
 VALIDATION = "validation.json"
 CHOSEN_BY = "most landings, then most strict ones, then the least propellant"
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.scoring.selection import VALIDATION_SEED
 from agents.scoring.touchdowns import QUANTITIES
+from agents.seeds import EVALUATION, within
 from lunar_env.flying.statistics import STRICT
 
 COUNTS = ("landed", "strict")
@@ -21,7 +21,6 @@ AMONG = {  # which of all episodes
     SURVIVABLE: "the survivable episodes",  # agents/scoring/survivable.py
     FRONTIER: "the episodes inside the frontier",  # agents/frontier.py: of descents that begin at first sight
 }
-TRAINED_BELOW = 1_000_000  # seeds of training
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Result:
     floors: tuple[Floor | Thrift, ...]  # of the policy
     changes: Mapping[str, Any] = field(default_factory=dict)  # to the scenario
     episodes: int = 10_000
-    seed: int = 1_000_000
+    seed: int = EVALUATION[0]
     shows: tuple[str, ...] = ("landed", "strict", "speed", "descent_rate", "lateral_speed", "propellant_used")
     published: tuple[Published, ...] = ()
     note: str = ""  # one sentence below the table
@@ -91,11 +90,10 @@ class Result:
 
     def __post_init__(self) -> None:
         """Refuse descents that are no test, columns that nobody measures, and floors without what they stand on."""
-        if self.seed < TRAINED_BELOW or self.seed == VALIDATION_SEED:
-            raise ValueError(
-                f"{self.name}: seed {self.seed} is for training or for choosing among policies; a table needs one "
-                f"from {TRAINED_BELOW} on, other than {VALIDATION_SEED}"
-            )
+        try:
+            within(EVALUATION, self.seed)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
         columns = {*self.shows, *(name for other in self.published for name in other.figures)}
         floors = [floor for floor in self.floors if isinstance(floor, Floor)]
         limits = {name for floor in floors for name in floor.at_most}

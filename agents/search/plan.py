@@ -6,20 +6,18 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import optuna
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from agents.command import REFUSALS, words_of
+from agents.seeds import SEARCH, within
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import ConfigError, Experiment, Strict, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
-
-# Training may use any seed below 1,000,000 and the final evaluation none. A search keeps the last tenth for itself: it
-# trains below, and what it picks is then evaluated on descents that have chosen nothing.
-VALIDATION_SEEDS = range(900_000, 1_000_000)
 
 
 def number(value: Any) -> Any:
@@ -121,7 +119,7 @@ class Validation(Strict):
     """The descents that trials are compared on, the same for all."""
 
     episodes: int = Field(500, ge=1)
-    seed: int = Field(VALIDATION_SEEDS[0], ge=VALIDATION_SEEDS[0], le=VALIDATION_SEEDS[-1])
+    seed: Annotated[int, AfterValidator(partial(within, SEARCH))] = SEARCH[0]
 
 
 class Pruning(Strict):
@@ -182,11 +180,6 @@ def load_plan(path: Path, overrides: tuple[str, ...], seed: int) -> Plan:
     wanted = plan.experiment()
     scenarios_of(wanted)
     learner_of(wanted.algorithm)
-    if wanted.seed >= VALIDATION_SEEDS[0]:
-        raise ConfigError(
-            f"a search trains with a seed below {VALIDATION_SEEDS[0]:,}, got {wanted.seed:,}: "
-            "its trials are compared on the descents of those above"
-        )
     for key, entry in search.space.items():
         check_entry(plan, wanted, key, entry)
     return plan

@@ -1,13 +1,15 @@
 """An experiment as a TOML file: a preset, changes, an algorithm and its numbers. Unknown keys are errors."""
 
 import tomllib
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from agents.seeds import EVALUATION, TRAINING, within
 from agents.training.algorithms import algorithm_of, refuse_the_impossible
 from lunar_env.flying.pilot import PILOTS_OWN
 
@@ -107,7 +109,7 @@ class Evaluation(Strict):
     """What the run ends with."""
 
     episodes: int = Field(1000, ge=1)
-    seed: int = Field(1_000_000, ge=1_000_000, lt=2**32, description="training seeds lie below")
+    seed: Annotated[int, AfterValidator(partial(within, EVALUATION))] = EVALUATION[0]
     pilots: tuple[str, ...] = ("as_flown", "cautious")
     flight: str = Field(
         "", description="scenario whose first episode is drawn in the report; empty for the trained one"
@@ -122,7 +124,7 @@ class Experiment(Strict):
     practice: dict[str, Any] = Field({}, description="changes to the scenario in training only")
     algorithm: str = Field("sb3.ppo", description="a row of agents/training/algorithms.py")
     device: str = Field("cpu", description="of physics, rollouts and learning")
-    seed: int = Field(0, ge=0, lt=1_000_000)
+    seed: Annotated[int, AfterValidator(partial(within, TRAINING))] = TRAINING[0]
     num_envs: int = Field(1024, ge=1)
     total_steps: int = Field(8_000_000, ge=1, description="decisions of all landers together")
     checkpoint_every: float = Field(60.0, gt=0.0, description="seconds between checkpoints")

@@ -12,7 +12,7 @@ from lunar_env.missions.mission import Check, Mission
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
 
-SEED = 2_000_000  # of the replays; training and evaluation use others
+SEED = 2_000_000  # of the replays alone; agents/seeds.py has the others'
 EPISODES = 32
 TRACED = (
     "time", "height", "descent_rate", "lateral_speed", "tilt", "believed_height", "throttle", "propellant", "downrange",

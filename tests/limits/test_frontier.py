@@ -23,6 +23,7 @@ from agents.pictures.frontier import Cells
 from agents.pilots import CLASSICAL, as_shown_to
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.shipped import RESULTS
+from agents.seeds import EVALUATION
 from lunar_env import Outcome, load_scenario
 from lunar_env.flying.episodes import Endings
 from lunar_env.flying.pilot import Pilot
@@ -32,7 +33,7 @@ VARIANT = acquisition(RESILIENCE, 100.0, 5_000.0, 120.0, propellant=42.0)
 # Where the frontier is: half of the episodes lie on each side of it, all within a few metres per second.
 CLOSE = acquisition(RESILIENCE, 650.0, 750.0, 120.0, propellant=42.0)
 TO_REST = load_scenario(VARIANT, **{"limits.descent_rate": 0.0})
-SEED, EPISODES = 1_000_000, 300
+SEED, EPISODES = EVALUATION[0], 300
 
 
 @pytest.fixture(scope="module")

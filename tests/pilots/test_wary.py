@@ -12,10 +12,11 @@ from agents.navigation.jumps import SteadyAltitude
 from agents.pilots import as_shown_to, make_pilot
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.survivable import survivable
+from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.faults.kinds import with_fault
 
-SEED, EPISODES = 1_000_000, 300
+SEED, EPISODES = EVALUATION[0], 300
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

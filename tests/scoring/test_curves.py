@@ -27,6 +27,7 @@ from agents.scoring.interquartile import bootstrap_interval, interquartile_mean
 from agents.scoring.learning_curve import Told, landing_rates, read_told
 from agents.scoring.learning_curve import curves as on_grids
 from agents.scoring.shipped import RESULTS
+from agents.seeds import EVALUATION, SELECTION
 from agents.training.progress import Diary
 from agents.training.sb3 import learner as learn_sb3
 from lunar_env import load_scenario
@@ -208,7 +209,7 @@ def test_it_trains_each_seed_and_tells_how_it_learned(finished):
     assert curve["decisions"]["grid"] == [2048.0, 4096.0]
     assert [run["seed"] for run in curve["runs"]] == [0, 1]
     assert all(run["steps"] == 4096 and run["seconds"] > 0.0 for run in curve["runs"])
-    assert {(run["validation"]["seed"], run["validation"]["episodes"]) for run in curve["runs"]} == {(2_000_000, 8)}
+    assert {(run["validation"]["seed"], run["validation"]["episodes"]) for run in curve["runs"]} == {(SELECTION[0], 8)}
     assert curve["experiment"]["total_steps"] == 4096
     assert "seed" not in curve["experiment"]
     for part in ("decisions", "seconds"):
@@ -280,7 +281,10 @@ def test_the_training_of_another_experiment_is_not_taken_for_this_one(copied, ca
         (["--seeds=0"], "--seeds must be at least 1, got 0"),
         (["--episodes=0"], "--episodes must be at least 1, got 0"),
         (["--set", "seed=4"], "say how many there shall be: --seeds 5"),
-        (["--set", "evaluation.seed=2000000"], "evaluation.seed = 2000000 is kept for choosing"),
+        (
+            ["--set", "evaluation.seed=2000000"],
+            "evaluation.seed: Value error, a seed for evaluation and all that a table quotes must be",
+        ),
         (["--set", "scenario=resiliense"], "'resiliense'"),
         (["--ship=."], ". already holds something; move it away, or choose another --ship"),
     ],
@@ -364,10 +368,11 @@ def test_the_best_seed_lands_most_then_most_strictly_then_with_the_least_propell
 
 
 def test_the_choice_never_uses_the_descents_of_a_table(copied, monkeypatch):
-    assert shipping.VALIDATION_SEED not in {result.seed for result in RESULTS}
-    assert shipping.VALIDATION_SEED >= 1_000_000, "training flies these"
-    for wrong in ([row(99, 90, 80.0, seed=1_000_000)], [row(99, 90, 80.0), row(99, 90, 80.0, seed=1_000_000)]):
-        with pytest.raises(ValueError, match=r"same descents of seed 2,000,000, which no table quotes.*1,000,000"):
+    assert shipping.VALIDATION_SEED in SELECTION
+    assert all(result.seed in EVALUATION for result in RESULTS)
+    quoted = row(99, 90, 80.0, seed=EVALUATION[0])
+    for wrong in ([quoted], [row(99, 90, 80.0), quoted]):
+        with pytest.raises(ValueError, match=r"same descents of seed 2,000,001, which no table quotes.*1,000,000"):
             shipping.best(wrong)
     seeds = []
 

@@ -11,11 +11,12 @@ pytest.importorskip("scipy")
 from agents.scoring import survivable as module
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.survivable import ENGINE_FAULTS, survivable
+from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.faults.kinds import NAMES
 from lunar_env.quantities import Range
 
-SEED = 1_000_000
+SEED = EVALUATION[0]
 ANY_FAULT = load_scenario("any_fault")
 # Straight down, with so much propellant for its thrust that the mass is as good as constant.
 DROP = load_scenario(

@@ -22,12 +22,12 @@ pytest.importorskip("matplotlib")
 import optuna
 from optuna.trial import TrialState, create_trial
 
-from agents import train
+from agents import seeds, train
 from agents.scoring.episodes import fly_episodes
 from agents.search import __main__ as search
 from agents.search import result as search_result
 from agents.search import study as search_study
-from agents.search.plan import VALIDATION_SEEDS, load_plan
+from agents.search.plan import load_plan
 from agents.search.result import best
 from agents.search.study import opened_study, repeat
 from agents.training.experiment import load_experiment
@@ -157,8 +157,8 @@ def test_each_trial_is_a_run_with_the_numbers_that_the_study_knows(finished):
         assert read(folder / "run.json")["training"]["steps"] == 4096
         assert list(trial.intermediate_values) == list(range(1, 21)), "not the same moments in each trial"
         row = read(folder / "validation.json")
-        assert row["seed"] == VALIDATION_SEEDS[0]
-        flights = fly_episodes(str(folder), scenarios_of(wanted)[0], 40, VALIDATION_SEEDS[0])
+        assert row["seed"] == seeds.SEARCH[0]
+        flights = fly_episodes(str(folder), scenarios_of(wanted)[0], 40, seeds.SEARCH[0])
         assert row["landed"] == int((flights.outcome == 1).sum()) == trial.user_attrs["validation"]["landed"]
 
 
@@ -168,7 +168,7 @@ def test_the_best_run_goes_on_to_the_final_evaluation(finished, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["agents.train", f"--resume={folder}"])
     assert train.main() == 0
     rows = read(folder / "evaluation.json")["results"]
-    assert [(row["episodes"], row["seed"]) for row in rows] == [(16, 1_000_000)]
+    assert [(row["episodes"], row["seed"]) for row in rows] == [(16, seeds.EVALUATION[0])]
 
 
 def test_a_finished_search_adds_nothing_and_tells_the_same(finished):
@@ -441,8 +441,9 @@ def test_two_processes_share_one_study(tmp_path):
         ("ppo.epochs = [1, 2]\n[overrides]\nppo.epochs = 3",
          ["ppo.epochs is in [space] and among the overrides as well"]),
         ("ppo.epochs = [1, 2]\n[overrides]\nseed = 900_000",
-         ["a search trains with a seed below 900,000, got 900,000"]),
-        ("ppo.epochs = [1, 2]\n[validation]\nseed = 1_000_000", ["validation.seed: ", "less than or equal to 999999"]),
+         ["seed: ", "for training must be 0 to 899,999, got 900,000"]),
+        ("ppo.epochs = [1, 2]\n[validation]\nseed = 1_000_000",
+         ["validation.seed: ", "900,000 to 999,999, got 1,000,000"]),
         ("ppo.epochs = [1, 2]\n[pruning]\npruner = 1",
          ["unknown key 'pruning.pruner'; Pruning has: reports, warmup, startup"]),
         ("ppo.epochs = ", ["is not valid TOML"]),
@@ -506,10 +507,11 @@ def test_a_search_is_not_started_by_torchrun(finished, monkeypatch, capsys):
 
 
 def test_validation_meets_no_descent_of_training_or_of_the_final_evaluation():
-    assert range(900_000, 1_000_000) == VALIDATION_SEEDS
     for path in SEARCHES:
         plan = load_plan(path, (), 0)
-        assert plan.experiment().seed < plan.search.validation.seed < plan.experiment().evaluation.seed
+        assert plan.experiment().seed in seeds.TRAINING
+        assert plan.search.validation.seed in seeds.SEARCH
+        assert plan.experiment().evaluation.seed in seeds.EVALUATION
 
 
 def test_the_file_in_the_documents_can_be_begun(tmp_path):

@@ -17,6 +17,7 @@ from agents import evaluate, train
 from agents.policy.network import load_policy, save_policy
 from agents.run_folder import RunFolderError, write_atomic
 from agents.scoring.episodes import fly_episodes
+from agents.seeds import EVALUATION, REPLAYS, SEARCH, SELECTION, TRAINING
 from agents.training.checkpoint import load_checkpoint
 from agents.training.experiment import ConfigError, experiment, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
@@ -229,8 +230,8 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
         ("num_envs = 0", ["num_envs", "greater than or equal to 1", "0"]),
         ("[ppo]\ndiscount = 1.5", ["ppo.discount", "less than or equal to 1", "1.5"]),
         ('algorithm = "guess"', ["algorithm", "'sb3.ppo'", "'guess'"]),
-        ("seed = 1_000_000", ["seed", "less than 1000000"]),
-        ("[evaluation]\nseed = 5", ["evaluation.seed", "greater than or equal to 1000000", "5"]),
+        ("seed = 950_000", ["seed", "for training must be 0 to 899,999", "950,000, which is for comparing the trials"]),
+        ("[evaluation]\nseed = 5", ["evaluation.seed", "must be 1,000,000 to 1,999,999, got 5, which is for training"]),
         ("num_envs = ", ["is not valid TOML"]),
         ('algorithm = "rsl_rl.ppo"\ndevice = "toaster"', ["device must be", "got 'toaster'"]),
         ('[evaluation]\npilots = ["causious"]', ["unknown pilot 'causious'", "cautious"]),
@@ -292,11 +293,15 @@ def test_every_configuration_runs(config, tmp_path):
 
 
 def test_training_and_evaluation_never_share_a_seed():
-    for seed, final in ((0, 1_000_000), (999_999, 2**32 - 1)):
-        experiment({"scenario": "vertical", "seed": seed, "evaluation": {"seed": final}}, "edges")
-    for wrong in ({"seed": 1_000_000}, {"evaluation": {"seed": 999_999}}, {"evaluation": {"seed": 2**32}}):
-        with pytest.raises(ConfigError, match="seed: Input should be"):
-            experiment({"scenario": "vertical", **wrong}, "beyond")
+    for end in (0, -1):
+        seeds = {"seed": TRAINING[end], "evaluation": {"seed": EVALUATION[end]}}
+        assert experiment({"scenario": "vertical", **seeds}, "edges").evaluation.seed == EVALUATION[end]
+    for seed in (-1, *(end for block in (SEARCH, EVALUATION, SELECTION, REPLAYS) for end in (block[0], block[-1]))):
+        with pytest.raises(ConfigError, match="seed: Value error, a seed for training must be"):
+            experiment({"scenario": "vertical", "seed": seed}, "beyond")
+    for seed in (-1, *(end for block in (TRAINING, SEARCH, SELECTION, REPLAYS) for end in (block[0], block[-1]))):
+        with pytest.raises(ConfigError, match=r"evaluation\.seed: Value error, a seed for evaluation and all"):
+            experiment({"scenario": "vertical", "evaluation": {"seed": seed}}, "beyond")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("unexpected pos 704 vs 598")])
