@@ -1,15 +1,20 @@
-"""What many test files share."""
+"""What every test shares."""
 
+import os
 from collections.abc import Iterator
+
+# For few landers and small networks, two threads of torch mostly wait for each other, spinning; two workers on two
+# cores then take three times as long. Before torch is imported, so that it holds for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 import torch
 
+torch.set_num_threads(1)
 
-@pytest.fixture(scope="module")
+
+@pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """For few landers and small networks, two threads of torch mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """No test leaves another number of threads behind, such as the one that a training asked for."""
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(1)

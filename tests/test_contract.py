@@ -8,6 +8,7 @@ from gymnasium.utils.env_checker import check_env
 
 import lunar_env
 from lunar_env import Descent, Outcome, load_scenario
+from lunar_env.descent import MANY
 from lunar_env.vector_env import LanderVectorEnv
 from lunar_env.vehicle.control import MODES
 
@@ -103,6 +104,16 @@ def test_a_lander_flies_the_same_whatever_the_number_of_threads():
     runs = [list(fly(Descent("planar", 257, seed=4, threads=threads), 80)) for threads in (1, 2, 5)]
     for told in zip(*runs, strict=True):
         assert told_bits(told[0]) == told_bits(told[1]) == told_bits(told[2])
+
+
+def test_a_large_batch_is_shared_by_the_threads_that_torch_may_use_and_flies_the_same():
+    torch.set_num_threads(2)
+    shared = Descent("planar", 2 * MANY, seed=4)
+    assert len(shared._launches) == 2
+    assert len(Descent("planar", 2 * MANY - 1, seed=4)._launches) == 1, "too few to be worth a second thread"
+    alone = Descent("planar", 2 * MANY, seed=4, threads=1)
+    for told in zip(fly(shared, 3), fly(alone, 3), strict=True):
+        assert told_bits(told[0]) == told_bits(told[1])
 
 
 def test_a_lander_flies_the_same_whatever_its_row():

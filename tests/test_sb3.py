@@ -173,19 +173,14 @@ def test_sb3s_wrappers_work(wrap):
 
 @pytest.mark.parametrize("discrete", [False, True])
 def test_ppo_learns_for_two_small_iterations(discrete):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        env = short(8, discrete=discrete)
-        model = PPO("MlpPolicy", env, n_steps=40, batch_size=80, n_epochs=2, seed=1)
-        before = [parameter.detach().clone() for parameter in model.policy.parameters()]
-        model.learn(2 * 8 * 40)
-        assert any(not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True))
-        assert len(model.ep_info_buffer) >= 8 and len(model.ep_success_buffer) >= 8
-        mean, _ = evaluate_policy(model, env, n_eval_episodes=4)
-        assert np.isfinite(mean)
-    finally:
-        torch.set_num_threads(threads)
+    env = short(8, discrete=discrete)
+    model = PPO("MlpPolicy", env, n_steps=40, batch_size=80, n_epochs=2, seed=1)
+    before = [parameter.detach().clone() for parameter in model.policy.parameters()]
+    model.learn(2 * 8 * 40)
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.policy.parameters(), strict=True))
+    assert len(model.ep_info_buffer) >= 8 and len(model.ep_success_buffer) >= 8
+    mean, _ = evaluate_policy(model, env, n_eval_episodes=4)
+    assert np.isfinite(mean)
 
 
 def test_the_value_of_a_truncated_episode_is_added_once():

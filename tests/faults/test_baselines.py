@@ -88,9 +88,6 @@ BREAKS = {
 EACH = pytest.mark.parametrize("name", BREAKS)
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def fly(case: Case, episodes: int, fault: dict[str, Any], pilot: str = "") -> Endings:
     """Endings of a case's pilot, or of another one in its place."""
     scenario = load_scenario(load_scenario(BASE, **AWAKE), **dict(case.changes))

@@ -41,9 +41,6 @@ ONE_BEAM = RangeFinder()  # straight down
 STANDARD_GRAVITY = 9.80665  # [m/s^2]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def table_of(*finders):
     """The observation of a vehicle with these range finders."""
     return load_scenario("resilience", sensors=finders).observation_table()

@@ -53,9 +53,6 @@ STANDARD_GRAVITY = 9.80665  # [m/s^2]
 FOOT = 0.3048  # [m]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # --- truth -----------------------------------------------------------------------------------------
 
 

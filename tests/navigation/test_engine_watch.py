@@ -14,9 +14,6 @@ SEED, LANDERS = EVALUATION[0], 16
 PERIOD = 0.5  # [s] between the decisions of ``robust``, which carries the watch
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def flight(scenario, decisions, **changes):
     """Fly ``robust`` and give batch, watch and observation (N, size) after it has looked, at each decision."""
     scenario = as_shown_to("robust", load_scenario(scenario, **changes))

@@ -41,9 +41,6 @@ DOPPLER_LIDAR = replace(NAVIGATION_DOPPLER_LIDAR, speed_noise=0.1)  # of which t
 CLOSE = {"start.altitude": 3_000.0, "start.distance": 0.0, "start.speed": 0.0, "start.descent_rate": 40.0}
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def smooth(*finders, **changes):
     """A descent over flat ground without faults, whose only errors are those of the ranges and a random walk."""
     still = {"start.cross_distance": 0.0, "start.cross_speed": 0.0, "start.tilt": 0.0, "start.throttle": 0.3}

@@ -31,9 +31,6 @@ EPISODES, SEED = 1_000, EVALUATION[0]
 REPLAY = load_scenario("resilience_replay")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def accident():
     """64 flights of the accident by the pilot that trusts its belief."""

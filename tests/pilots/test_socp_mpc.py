@@ -19,9 +19,6 @@ from lunar_env import Descent, Outcome, load_scenario
 SEED = EVALUATION[0]
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def landing(height, descent_rate, lateral_speed, mass, pad_at=None):
     """What the pilot asks for: Resilience with 0.9 of its thrust, to 60 m above the ground; anywhere or at a pad."""
     free = pad_at is None

@@ -14,9 +14,6 @@ EACH = pytest.mark.parametrize("name", PILOTS)
 ROUNDING = 1e-6  # of a vector's length
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def flight(name, scenario, seconds, landers=LANDERS):
     """Fly a pilot and give batch, pilot, observation and action at each decision; the last time after the end."""
     if name == "socp_mpc":

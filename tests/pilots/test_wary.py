@@ -18,8 +18,6 @@ from lunar_env.faults.kinds import with_fault
 
 SEED, EPISODES = EVALUATION[0], 300
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def landed(pilot, scenario, episodes=EPISODES):
     return fly_episodes(pilot, load_scenario(scenario), episodes, SEED).outcome == Outcome.LANDED

@@ -46,14 +46,6 @@ evaluation = { episodes = 16, pilots = [] }
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def threads():
-    """The other tests' number of threads outlives these."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def command(*arguments):
     """What ``python -m agents.curves`` does, and its exit code."""
     with pytest.MonkeyPatch.context() as patch:

@@ -4,7 +4,6 @@ import contextlib
 import gc
 import io
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
 pytest.importorskip("optuna")
 pytest.importorskip("stable_baselines3")
@@ -60,14 +58,6 @@ ppo.epochs = { low = 1, high = 3 }
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def threads():
-    """The other tests' number of threads outlives these."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def impatient(monkeypatch):
     """Whoever is silent for a second is dead."""
@@ -95,9 +85,7 @@ def command(*arguments):
 def started(*arguments):
     """The same in a process of its own."""
     line = [sys.executable, "-m", "agents.search", *map(str, arguments)]
-    return subprocess.Popen(
-        line, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def study_of(path, out, *overrides):

@@ -33,9 +33,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = {"seed": 3, "network": {"hidden": (64, 64)}}
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 # Files
 
 
@@ -473,7 +470,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(tmp_path):
 
 
 def command(*arguments):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, "-m", "agents.train", *map(str, arguments)],
         cwd=ROOT,

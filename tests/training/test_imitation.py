@@ -19,9 +19,6 @@ ROLLOUT = LANDERS * STEPS
 RESILIENCE = load_scenario("resilience")
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def experiment(steps=4 * ROLLOUT, updates=3, memory="none", **changes):
     """A tiny run: four rollouts of imitation, three updates."""
     small = {

@@ -43,9 +43,6 @@ TOY = load_scenario("vertical", observation="truth", decision_period=1.0)
 TOY_PRACTICE = load_scenario(TOY, **{"start.progress": (0.0, 1.0)})
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def experiment(memory="none", critic="same", **changes):
     """A tiny run: three updates."""
     small = {

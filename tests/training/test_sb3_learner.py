@@ -35,14 +35,6 @@ LANDERS = 8
 EACH = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def threads():
-    """The other tests' number of threads outlives these."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(algorithm, **changes):
     """Six rounds of PPO, four of the others: seconds. The clock cuts episodes off, the replay buffer comes round."""
     tree = {

@@ -1,7 +1,6 @@
 """Practice in stages: the same landers, other numbers from a share of the decisions on, and a kill changes nothing."""
 
 import pytest
-import torch
 
 pytest.importorskip("rsl_rl")
 pytest.importorskip("tyro")
@@ -72,7 +71,6 @@ class KilledError(Exception):
 
 @pytest.mark.parametrize("moment", [2, 3, 4, 5, 6])
 def test_a_run_that_was_killed_in_any_stage_goes_on_bit_for_bit(tmp_path, moment):
-    torch.set_num_threads(1)
     wanted = staged()
     scenario, practice = scenarios_of(wanted)
 

@@ -60,7 +60,7 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="th
 
 def torchrun(*arguments):
     """``torchrun --standalone --nproc-per-node 2 ARGUMENTS``, two processes on the CPU."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     together = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     return subprocess.run(
         [*together, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180

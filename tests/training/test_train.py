@@ -53,14 +53,6 @@ evaluation = { pilots = [] }
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def threads():
-    """The other tests' number of threads outlives these."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def command(*arguments):
     """What ``python -m agents.train`` does, and its exit code."""
     with pytest.MonkeyPatch.context() as patch:
