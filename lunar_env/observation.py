@@ -4,6 +4,7 @@ Every number is divided by its scale, so that a network sees about [-1, 1], and 
 stays inside the declared space. ``ObservationTable.read`` gives the numbers back by name in SI units.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -99,8 +100,10 @@ class ObservationTable:
 
     def read(self, observation: torch.Tensor) -> dict[str, torch.Tensor]:
         """The newest reading of (N, size) observations as named SI columns, each of shape (N,)."""
-        newest = observation[..., -len(self.channels) :]
-        return {c.name: newest[..., i] * c.scale for i, c in enumerate(self.channels)}
+        scales = row_of(tuple(c.scale for c in self.channels), observation.device, observation.dtype)
+        newest = (observation[..., -len(self.channels) :] * scales).movedim(-1, 0)
+        # All at once: as many small products would take most of a pilot's time. Each column lies close together.
+        return dict(zip((c.name for c in self.channels), newest.contiguous().unbind(0), strict=True))
 
     def markdown(self) -> str:
         """The table as it stands in the documentation."""
@@ -112,14 +115,31 @@ class ObservationTable:
         )
 
 
-def pointing_down(named: Callable[[str], torch.Tensor], direction: tuple[float, float, float]) -> torch.Tensor:
-    """Cosine of the angle between a direction in body axes and straight down, by the believed attitude.
+@functools.cache
+def row_of(numbers: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """The numbers as a tensor, which nobody may change: it is made once, for what stays the same from call to call."""
+    return torch.tensor(numbers, device=device, dtype=dtype)
 
-    The last row of the attitude's rotation matrix, negative, times the direction. ``named`` gives a channel by name.
+
+def up_in_body(named: Callable[[str], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Straight up in body axes, by the believed attitude; ``named`` gives a channel by name.
+
+    It is the last row of the attitude's rotation matrix.
     """
     x, y, z, w = (named(f"attitude_{axis}") for axis in "xyzw")
-    level = 1.0 - 2.0 * (x**2 + y**2)
-    return -(2.0 * (x * z - y * w) * direction[0] + 2.0 * (y * z + x * w) * direction[1] + level * direction[2])
+    return 2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x**2 + y**2)
+
+
+def pointing_down(named: Callable[[str], torch.Tensor], direction: tuple[float, float, float]) -> torch.Tensor:
+    """Cosine of the angle between a direction in body axes and straight down, by the believed attitude."""
+    return cosine_to_down(up_in_body(named), direction)
+
+
+def cosine_to_down(
+    up: tuple[torch.Tensor, torch.Tensor, torch.Tensor], direction: tuple[float, float, float]
+) -> torch.Tensor:
+    """The same from ``up``, which ``up_in_body`` gives: for several directions at one attitude."""
+    return -(up[0] * direction[0] + up[1] * direction[1] + up[2] * direction[2])
 
 
 def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Channel]:

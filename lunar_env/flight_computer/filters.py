@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lunar_env.observation import BeamChannels, ObservationTable, pointing_down
+from lunar_env.observation import BeamChannels, ObservationTable, cosine_to_down, up_in_body
 from lunar_env.quantities import middle
 from lunar_env.sensors.range_finder import turned_by
 
@@ -80,9 +80,9 @@ class Sounding:
 
 def soundings(beams: list[BeamChannels], reading: dict[str, torch.Tensor], tuning: FilterTuning) -> list[Sounding]:
     """What each beam says, from one decision's observation (named SI columns)."""
-    found = []
+    found, up = [], up_in_body(reading.__getitem__)
     for beam in beams:
-        cosine = pointing_down(reading.__getitem__, beam.direction)
+        cosine = cosine_to_down(up, beam.direction)
         sine = torch.sqrt((1.0 - cosine**2).clamp(min=0.0))
         slant = reading[beam.range]
         height = slant * cosine + reading["velocity_up"] * reading[beam.age]

@@ -1,5 +1,6 @@
 """Structs in tensors: torch memory that a kernel sees as arrays of structs, and the names of its columns."""
 
+import functools
 from typing import Any
 
 import torch
@@ -11,27 +12,35 @@ def words(struct: Any) -> int:
     return wp.types.type_size_in_bytes(struct) // 4
 
 
+@functools.cache
+def layout(struct: Any) -> tuple[tuple[str, int, int, bool], ...]:
+    """Each number of a struct: its name, its first word, its words (0 for a scalar), and whether it is whole."""
+    found: list[tuple[str, int, int, bool]] = []
+
+    def visit(ctype: Any, offset: int, path: str) -> None:
+        for name, kind in ctype._fields_:
+            start = offset + getattr(ctype, name).offset // 4
+            if hasattr(kind, "_length_"):
+                found.append((path + name, start, kind._length_, False))
+            elif hasattr(kind, "_fields_"):
+                visit(kind, start, f"{path}{name}.")
+            else:
+                found.append((path + name, start, 0, kind.__name__.startswith(("c_int", "c_long"))))
+
+    visit(struct.ctype, 0, "")
+    return tuple(found)
+
+
 def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
     """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,).
 
     The table may have more axes before its words.
     """
-    found: dict[str, torch.Tensor] = {}
-
-    def visit(ctype: Any, offset: int, path: str) -> None:
-        for name, kind in ctype._fields_:
-            start = offset + getattr(ctype, name).offset // 4
-            where = f"{path}{name}"
-            if hasattr(kind, "_length_"):
-                found[where] = table[..., start : start + kind._length_]
-            elif hasattr(kind, "_fields_"):
-                visit(kind, start, where + ".")
-            else:
-                column = table[..., start]
-                found[where] = column.view(torch.int32) if kind.__name__.startswith(("c_int", "c_long")) else column
-
-    visit(struct.ctype, 0, "")
-    return found
+    each, whole = table.unbind(-1), table.view(torch.int32).unbind(-1)
+    return {
+        name: table[..., start : start + length] if length else (whole if is_whole else each)[start]
+        for name, start, length, is_whole in layout(struct)
+    }
 
 
 def structs(table: torch.Tensor, struct: Any) -> wp.array:

@@ -36,7 +36,7 @@ def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: in
     """Fly episodes of a mission's scenario with its own flight computer."""
     descent = Descent(scenario, num_envs=episodes, seed=seed, autoreset="disabled")
     autopilot = flight_computer(mission.plan, scenario, episodes)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in TRACED}
+    rows: list[torch.Tensor] = []  # each (quantities, episodes)
     observation = descent.state.observation.clone()
     autopilot.reset(torch.ones(episodes, dtype=torch.bool))
     flying = torch.ones(episodes, dtype=torch.bool)
@@ -49,15 +49,14 @@ def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: in
             "propellant": descent.state["motion.propellant"],
             "downrange": descent.state["motion.position"][:, 0],
         }
-        for name in TRACED:
-            rows[name].append(torch.where(flying, now[name], torch.nan).double().numpy())
+        rows.append(torch.where(flying, torch.stack([now[name] for name in TRACED]), torch.nan))
         transition = descent.step(action)
         observation, flying = transition.observation, transition.outcome == int(Outcome.FLYING)
         if not flying.any():
             break
     ended = (transition.outcome != int(Outcome.FLYING)).numpy()
     record = {name: np.where(ended, column.double().numpy(), np.nan) for name, column in transition.ended.items()}
-    trace = {name: np.array(values) for name, values in rows.items()}
+    trace = dict(zip(TRACED, torch.stack(rows, dim=1).double().numpy(), strict=True))
     return Flights(trace, record, transition.outcome.numpy(), scenario.decision_period)
 
 
