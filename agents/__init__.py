@@ -3,8 +3,8 @@
 import importlib.util
 import os
 
-# Torch's threads spin while they wait, and take the core from the threads that fly the landers. Told before torch is
-# imported, they sleep instead: twice the training speed on two busy cores.
+# Torch's threads spin while they wait, and take the core from the threads that fly the landers. Set before torch is
+# imported, this makes them sleep instead: twice the training speed on two busy cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # All rooms need these; what a single one needs it asks for itself.

@@ -24,7 +24,7 @@ from agents.pictures.curves import write_figure
 from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
 from agents.scoring.comparison import comparison
 from agents.scoring.interquartile import FEW, RESAMPLES
-from agents.scoring.learning_curve import curves, read_told, summed_up
+from agents.scoring.learning_curve import curves, read_updates, summed_up
 from agents.scoring.selection import CHOSEN_BY, best, refuse_taken, ship, validate
 from agents.training.checkpoint import NEWEST, PREVIOUS
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
@@ -92,7 +92,7 @@ def train_and_draw(arguments: Arguments) -> None:
     print(summary_of(curve))
     if arguments.ship is not None:
         number = best(rows)
-        ship(folders[number], arguments.ship, story(curve, number))
+        ship(folders[number], arguments.ship, origin_of(curve, number))
         for name in (CURVE, PICTURE):
             shutil.copyfile(out / name, arguments.ship / name)
         print(f"seed {number} is chosen by {CHOSEN_BY}; its policy is in {arguments.ship}")
@@ -121,10 +121,10 @@ def trained(wanted: Experiment, arguments: Arguments, folder: Path) -> dict[str,
     config = folder / "config.json"
     if config.exists():
         require_same(folder, experiment(read(config).get("experiment", {}), str(config)), wanted)
-        story = read(folder / "run.json") if (folder / "run.json").exists() else {}
-        if "training" in story:
+        record = read(folder / "run.json") if (folder / "run.json").exists() else {}
+        if "training" in record:
             print(f"{folder} is finished and kept")
-            return story
+            return record
         if (folder / NEWEST).exists() or (folder / PREVIOUS).exists():
             return train.trained(train.Arguments(resume=folder))[2]
         shutil.rmtree(folder)  # killed before its first checkpoint: nothing is lost
@@ -164,16 +164,16 @@ def gather(
         "measured": "share of the practice's episodes that landed, of those that ended since the point before",
         "statistic": "interquartile mean over the seeds, with the 95 % percentile bootstrap interval of "
         f"{RESAMPLES:,} resamples of the seeds at each point (Agarwal et al. 2021)",
-        **curves([read_told(folder) for folder in folders]),
+        **curves([read_updates(folder) for folder in folders]),
         "runs": [
             {
-                "seed": told["seed"],
-                "steps": told["training"]["steps"],
-                "seconds": told["training"]["seconds"],
-                **{key: told[key] for key in ("commit", "uncommitted_changes", "device", "threads", "system")},
+                "seed": record["seed"],
+                "steps": record["training"]["steps"],
+                "seconds": record["training"]["seconds"],
+                **{key: record[key] for key in ("commit", "uncommitted_changes", "device", "threads", "system")},
                 "validation": {key: row[key] for key in QUOTED} | {"propellant": row["propellant"]["mean"]},
             }
-            for told, row in zip(runs, rows, strict=True)
+            for record, row in zip(runs, rows, strict=True)
         ],
         # One point: the share that the trained policies landed in the end, without noise.
         "validation": {key: values for key, values in summed_up(np.zeros(0), shares).items() if key != "grid"},
@@ -184,12 +184,12 @@ def gather(
 def summary_of(curve: dict[str, Any]) -> str:
     """What came out, in a few lines for the screen."""
     lines = []
-    for told in curve["runs"]:
-        row = told["validation"]
+    for entry in curve["runs"]:
+        row = entry["validation"]
         low, high = row["wilson"]
         lines.append(
-            f"seed {told['seed']}: landed {row['landed']}/{row['episodes']} [{low:.4f}, {high:.4f}], "
-            f"strictly {row['landed_strict']}, {row['propellant']:.1f} kg, after {told['seconds'] / 60:.1f} min"
+            f"seed {entry['seed']}: landed {row['landed']}/{row['episodes']} [{low:.4f}, {high:.4f}], "
+            f"strictly {row['landed_strict']}, {row['propellant']:.1f} kg, after {entry['seconds'] / 60:.1f} min"
         )
     ends = {key: curve["validation"][key][0] for key in ("interquartile_mean", "low", "high")}
     middle = f"interquartile mean of the landing rates: {ends['interquartile_mean']:.4f}"
@@ -200,8 +200,8 @@ def summary_of(curve: dict[str, Any]) -> str:
     return "\n".join([*lines, middle])
 
 
-def story(curve: dict[str, Any], number: int) -> dict[str, Any]:
-    """What the card of a shipped policy says of how it came to be; seed, steps and commit stand on it already."""
+def origin_of(curve: dict[str, Any], number: int) -> dict[str, Any]:
+    """How a shipped policy came to be, for its card, which has seed, steps and commit already."""
     return {
         "config": curve["config"],
         "set": curve["set"],

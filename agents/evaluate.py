@@ -75,8 +75,8 @@ def run(arguments: Arguments) -> int:
     if arguments.episodes < 1:
         raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
     make_folder(arguments.out)
-    story = provenance(arguments.device)
-    facts = [("command", story["command"]), ("commit", story["commit"]), ("seed", str(arguments.seed))]
+    origin = provenance(arguments.device)
+    facts = [("command", origin["command"]), ("commit", origin["commit"]), ("seed", str(arguments.seed))]
     results = evaluate(
         Campaign(
             scenarios=scenarios,
@@ -194,7 +194,7 @@ def write_results(
         for pilot in campaign.pilots
         if f"{first}/{label(pilot)}" in flown
     }
-    # The flown one first, the newest pilot beside it: the story in two columns.
+    # The flown one first, the newest pilot beside it, in two columns.
     drawn = drawn[:1] + drawn[:0:-1]
     write_report(
         campaign.out / "report.html",

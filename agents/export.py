@@ -110,7 +110,7 @@ def export_policy(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[list
     pilot = load_policy(folder, scenario)
     network = pilot.network.requires_grad_(False)
     card = read_card(folder)
-    commit = str(card.get("commit", "not told"))
+    commit = str(card.get("commit", "unknown"))
     metadata = metadata_of(scenario, card["wishes"], card["differences"], network.memory, network.state_size, commit)
     make_folder(out)
 

@@ -85,7 +85,7 @@ def main() -> int:
 def run(arguments: Arguments) -> int:
     """Fly, compare with the frontier, write the files, print the table. Returns the exit code, 0 or 1."""
     began, scenario = time.perf_counter(), checked(arguments)
-    story = provenance(arguments.device) | {"seed": arguments.seed}
+    origin = provenance(arguments.device) | {"seed": arguments.seed}
     starts = starts_of(scenario, arguments.episodes, arguments.seed, arguments.device)
     top = max(arguments.highest, starts.height.max())
     frontier = frontier_of(scenario, top, arguments.lateral_speed, POINTS)
@@ -100,7 +100,7 @@ def run(arguments: Arguments) -> int:
         "results": rows,
         "caption": caption,
         "seconds": time.perf_counter() - began,
-        "provenance": story,
+        "provenance": origin,
     }
     write_json(arguments.out / "frontier.json", tree)
     print(table(rows))

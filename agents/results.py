@@ -63,10 +63,10 @@ def run(arguments: Arguments) -> int:
         check(campaign(result, arguments.out))
     make_folder(arguments.out)
     kept = {} if not arguments.only else known(arguments.out / "results.json")
-    story = provenance("cpu")
+    origin = provenance("cpu")
     with tqdm(total=sum(result.episodes * (1 + len(result.pilots)) for result in asked), unit="episode") as bar:
-        flown = {result.name: fly(result, story, bar) for result in asked}
-    entries = [flown.get(result.name) or told(result, kept) for result in RESULTS]
+        flown = {result.name: fly(result, origin, bar) for result in asked}
+    entries = [flown.get(result.name) or unflown_entry(result, kept) for result in RESULTS]
     write_json(arguments.out / "results.json", {"results": entries})
     write_text(arguments.out / "results.md", page(entries))
     if arguments.page is not None:
@@ -100,7 +100,7 @@ def campaign(result: Result, out: Path) -> Campaign:
     return Campaign((scenario,), (result.policy, *result.pilots), result.episodes, result.seed, out, scenario.name)
 
 
-def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
+def fly(result: Result, origin: dict[str, Any], bar: Any) -> dict[str, Any]:
     """The entry of one result: its definition, what was flown, how its floors stand."""
     scenario = load_scenario(result.scenario, **result.changes)
     possible, counts = among(result, scenario)
@@ -125,14 +125,14 @@ def fly(result: Result, story: dict[str, Any], bar: Any) -> dict[str, Any]:
         for floor in result.floors
     ]
     card = read_card(Path(result.policy))
-    told_of = {
+    measured = {
         "weights_sha256": digest(Path(result.policy)),
         "card": {key: card.get(key) for key in ("config", "set", "trained_steps", "seed", "commit")},
         "rows": rows,
         "floors": floors,
-        **{key: story[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
+        **{key: origin[key] for key in ("started", "commit", "uncommitted_changes", "packages", "system")},
     }
-    return definition(result) | {"flown": told_of | ({result.among: counts} if counts else {})}
+    return definition(result) | {"flown": measured | ({result.among: counts} if counts else {})}
 
 
 def among(result: Result, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
@@ -168,14 +168,14 @@ def kept_by(
     found = share_of(well)
     count, episodes = found["count"], found["episodes"]
     met = found["wilson"][0] >= floor.share if floor.lower_bound else count >= floor.share * episodes
-    told = {"words": floor.words(), "count": count, "episodes": episodes, "met": met}
+    standing = {"words": floor.words(), "count": count, "episodes": episodes, "met": met}
     if floor.lower_bound:
-        told["wilson"] = found["wilson"]
+        standing["wilson"] = found["wilson"]
     if rival is not None:
         others = ended_well(rival, floor)[which]
         chance = chance_of_wins(well, others)
-        told |= {"met": met and chance <= BY_CHANCE, "rival": {"count": int(others.sum()), "chance": chance}}
-    return told
+        standing |= {"met": met and chance <= BY_CHANCE, "rival": {"count": int(others.sum()), "chance": chance}}
+    return standing
 
 
 def spent_by(flights: Endings | None, floor: Thrift, scenario: Scenario, seed: int) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def known(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{path} is no list of results ({error}); fly them all, without --only") from None
 
 
-def told(result: Result, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def unflown_entry(result: Result, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The entry of a result that was not flown now: the older one if it still tells of the same, else that it lacks."""
     old, asked = kept.get(result.name, {}), definition(result)
     same = "flown" in old and asked == {key: old.get(key) for key in asked}
@@ -236,8 +236,8 @@ def verdict(entries: Sequence[dict[str, Any]], arguments: Arguments) -> int:
             print(f"{name}: {words(floor)}", file=sys.stderr)
     met, absent = sum(floor["met"] for _, floor in floors), sum("missing" in entry for entry in entries)
     failed = [row for entry in entries if "flown" in entry for row in entry["flown"]["rows"] if "failed" in row]
-    told_missing = f", {absent} of {len(entries)} results missing" if absent else ""
-    print(f"{met} of {len(floors)} floors met{told_missing}; results: {arguments.out / 'results.json'}, results.md")
+    lacking = f", {absent} of {len(entries)} results missing" if absent else ""
+    print(f"{met} of {len(floors)} floors met{lacking}; results: {arguments.out / 'results.json'}, results.md")
     return int(met < len(floors) or bool(failed))
 
 

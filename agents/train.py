@@ -43,16 +43,16 @@ def main() -> int:
 
 def run(arguments: Arguments) -> None:
     """Prepare the folder, train, evaluate."""
-    wanted, folder, story = trained(arguments)
+    wanted, folder, record = trained(arguments)
     if not first_process():
         return
-    told = story["training"]
+    training = record["training"]
     facts = [
-        ("command", story["command"]),
-        ("commit", story["commit"]),
-        ("training", f"{told['steps']:,} decisions in {told['seconds'] / 60:.1f} minutes, seed {wanted.seed}"),
-        ("machine", f"{story['system']}, device {story['device']}"),
-        ("versions", ", ".join(f"{name} {version}" for name, version in story["packages"].items())),
+        ("command", record["command"]),
+        ("commit", record["commit"]),
+        ("training", f"{training['steps']:,} decisions in {training['seconds'] / 60:.1f} minutes, seed {wanted.seed}"),
+        ("machine", f"{record['system']}, device {record['device']}"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in record["packages"].items())),
     ]
     began = time.perf_counter()
     evaluate(campaign_of(wanted, folder, (*wanted.evaluation.pilots, str(folder)), facts))
@@ -62,29 +62,30 @@ def run(arguments: Arguments) -> None:
 def trained(
     arguments: Arguments, listener: Callable[..., None] | None = None
 ) -> tuple[Experiment, Path, dict[str, Any]]:
-    """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` tells as well."""
+    """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` holds as well."""
     wanted, folder = open_run(arguments)
     scenario, practice = scenarios_of(wanted)
-    story = {"seed": wanted.seed, **provenance(wanted.device)}
+    record = {"seed": wanted.seed, **provenance(wanted.device)}
     if first_process():
-        write_json(folder / "run.json", story)
+        write_json(folder / "run.json", record)
         print(
             f"training on {scenario.name!r}: {wanted.total_steps:,} decisions of {wanted.num_envs} landers, "
             f"into {folder}"
         )
 
     resume = arguments.resume is not None
-    told = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume, listener)
+    training = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume, listener)
     if not first_process():
-        return wanted, folder, story
-    story["training"] = told
-    write_json(folder / "policy.json", {**read_card(folder), "commit": story["commit"], "training": told})
-    write_json(folder / "run.json", story)  # the last: a run whose training stands in it is finished
+        return wanted, folder, record
+    record["training"] = training
+    write_json(folder / "policy.json", {**read_card(folder), "commit": record["commit"], "training": training})
+    write_json(folder / "run.json", record)  # the last: a run whose training stands in it is finished
     print(
-        f"trained {told['steps']:,} decisions in {told['seconds'] / 60:.1f} min, "
-        f"{told['steps_per_second']:,.0f} per s, {100 * told['environment_share']:.0f} % of the time in the environment"
+        f"trained {training['steps']:,} decisions in {training['seconds'] / 60:.1f} min, "
+        f"{training['steps_per_second']:,.0f} per s, "
+        f"{100 * training['environment_share']:.0f} % of the time in the environment"
     )
-    return wanted, folder, story
+    return wanted, folder, record
 
 
 def open_run(arguments: Arguments) -> tuple[Experiment, Path]:

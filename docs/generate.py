@@ -79,14 +79,14 @@ A range finder's numbers go by its name, as `altimeter.delay`; docs/sensors.md l
 def preset_section(preset: Scenario, plain: Scenario) -> str:
     """One preset: its sentence, and the numbers that are its own."""
     own = differences(preset, plain)
-    told = "; ".join(own)
+    text = "; ".join(own)
     for other in map(load_scenario, scenarios()):
         if other.name == preset.name:
             break
         less = differences(preset, other)
         if len(less) < len(own) / 3:  # it is a variant
-            own, told = less, f"As `{other.name}`, but: " + "; ".join(less)
-    return f"### `{preset.name}`\n\n{preset.summary}.\n\n{told}."
+            own, text = less, f"As `{other.name}`, but: " + "; ".join(less)
+    return f"### `{preset.name}`\n\n{preset.summary}.\n\n{text}."
 
 
 def differences(preset: Scenario, other: Scenario) -> list[str]:
@@ -94,11 +94,11 @@ def differences(preset: Scenario, other: Scenario) -> list[str]:
     theirs = {path: value for path, _, value in fields_of(other)}
     known = {finder: name for name, finder in RANGE_FINDERS.items()}
     devices = {finder.name: known[finder] for finder in preset.sensors if finder in known}
-    told = [
+    parts = [
         f"`{name}` is `{known_as}`" for name, known_as in devices.items() if preset.sensor(name) not in other.sensors
     ]
-    told += [f"no `{finder.name}`" for finder in other.sensors if finder.name not in preset.beams()]
-    return told + [
+    parts += [f"no `{finder.name}`" for finder in other.sensors if finder.name not in preset.beams()]
+    return parts + [
         f"`{path}` {shown(value)}"
         for path, _, value in fields_of(preset)
         if path.split(".")[0] not in devices and (path not in theirs or theirs[path] != value)

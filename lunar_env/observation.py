@@ -175,9 +175,9 @@ def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Chan
             ),
         ]
         if finder.doppler:
-            told = "none" if truth else "white"
+            speed_noise = "none" if truth else "white"
             meaning = "closing speed along the beam that came with the range; 0 before the first"
-            found.append(Channel(speed, "m/s", -2 * fast, 2 * fast, fast, "beam", told, lag, meaning))
+            found.append(Channel(speed, "m/s", -2 * fast, 2 * fast, fast, "beam", speed_noise, lag, meaning))
     return found
 
 

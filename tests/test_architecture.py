@@ -206,6 +206,14 @@ def test_only_core_packages_are_imported_at_the_top(path: Path) -> None:
         assert not needs_extra, f"{path.name}:{line} imports {name!r} at the top, which needs an extra"
 
 
+@EACH_FILE
+def test_a_name_says_what_the_value_is(path: Path) -> None:
+    for node in ast.walk(parsed(path)):
+        parts = {"FunctionDef": "name", "ClassDef": "name", "Name": "id", "arg": "arg", "Attribute": "attr"}
+        name = getattr(node, parts.get(type(node).__name__, ""), "")
+        assert "told" not in name.lower().split("_"), f"{path.name}:{node.lineno}: call {name!r} what it is"
+
+
 def test_the_package_imports_without_any_extra() -> None:
     extras = ["stable_baselines3", "sb3_contrib", "tensorboard", "pydantic", "tyro", "safetensors", "scipy"]
     extras += ["tqdm", "rich", "matplotlib", "pygame", "moviepy", "imageio_ffmpeg", "envpool", "Box2D", "tifffile"]

@@ -78,9 +78,9 @@ def test_every_command_is_looked_at_here():
 @EACH
 def test_help_shows_every_option_with_its_default(name, capsys):
     assert called(name, "--help") == 0
-    told = capsys.readouterr()
-    assert not told.err
-    shown = " ".join(told.out.split())
+    printed = capsys.readouterr()
+    assert not printed.err
+    shown = " ".join(printed.out.split())
     assert f"usage: python -m {name} " in shown
     for option in dataclasses.fields(module_of(name).Arguments):
         if option.default is not dataclasses.MISSING:
@@ -92,37 +92,37 @@ def test_help_shows_every_option_with_its_default(name, capsys):
 @EACH
 def test_an_unknown_option_is_refused_in_one_line(name, capsys):
     assert called(name, *COMMANDS[name].enough, "--episodez=5", work=raising(AssertionError("it began"))) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ") and told.count("\n") == 1
-    assert "--episodez" in told and f"python -m {name} --help" in told
-    assert not re.search("[│╭╰─\x1b]", told), "the frame is left"
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") == 1
+    assert "--episodez" in message and f"python -m {name} --help" in message
+    assert not re.search("[│╭╰─\x1b]", message), "the frame is left"
 
 
 @pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if command.wrong])
 def test_a_wrong_value_is_refused_in_one_line_without_a_traceback(name, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert called(name, *COMMANDS[name].wrong) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ") and told.count("\n") == 1, told
-    assert COMMANDS[name].words in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ") and message.count("\n") == 1, message
+    assert COMMANDS[name].words in message
     assert list(tmp_path.iterdir()) == [], "it left something"
 
 
 def test_a_value_of_the_wrong_kind_is_refused_in_one_line(capsys):
     assert called("agents.evaluate", "--episodes", "many", work=raising(AssertionError("it began"))) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: Error parsing --episodes: ") and "'many'" in told and told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: Error parsing --episodes: ") and "'many'" in message and message.count("\n") == 1
     assert called("agents.search") == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: Missing from python -m agents.search: PATH") and told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith("error: Missing from python -m agents.search: PATH") and message.count("\n") == 1
 
 
 @EACH
 def test_an_interruption_says_what_stays_and_how_to_go_on(name, capsys):
     assert called(name, *COMMANDS[name].enough, work=raising(KeyboardInterrupt())) == 130
-    told = capsys.readouterr().err
-    assert told.startswith("interrupted; ") and told.count("\n") == 1
-    assert re.search("same command|--resume|--only", told)
+    message = capsys.readouterr().err
+    assert message.startswith("interrupted; ") and message.count("\n") == 1
+    assert re.search("same command|--resume|--only", message)
 
 
 @EACH
@@ -190,10 +190,10 @@ def test_a_command_that_is_interrupted_for_real_says_so_in_its_last_line(tmp_pat
         begun = process.stderr.read(1)  # of the bar
         process.send_signal(signal.SIGINT)
         try:
-            said = (begun + process.communicate(timeout=60)[1]).decode()
+            message = (begun + process.communicate(timeout=60)[1]).decode()
         finally:
             process.kill()
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
-    assert said.splitlines()[-1].startswith("interrupted; results are written in the end")
+    assert process.returncode == 130, message
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("interrupted; results are written in the end")
     assert not (tmp_path / "evaluation.json").exists()

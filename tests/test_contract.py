@@ -21,17 +21,17 @@ def bits(tensor):
     return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
-def told_bits(told, rows=slice(None)):
+def transition_bits(transition, rows=slice(None)):
     """The bytes of all that a transition tells of some rows."""
     parts = [
-        told.observation,
-        told.reward,
-        told.terminated,
-        told.truncated,
-        told.final_observation,
-        told.outcome,
+        transition.observation,
+        transition.reward,
+        transition.terminated,
+        transition.truncated,
+        transition.final_observation,
+        transition.outcome,
     ]
-    return [bits(part[rows]) for part in (*parts, *told.ended.values())]
+    return [bits(part[rows]) for part in (*parts, *transition.ended.values())]
 
 
 def actions_of(landers, step, size):
@@ -96,14 +96,14 @@ def test_a_lander_flies_the_same_whatever_the_batch_size(scenario):
     widest = list(fly(Descent(changed, 4096, seed=3), 70))
     for count in (1, 7, 256):
         narrow = fly(Descent(changed, count, seed=3), 70)
-        for told, reference in zip(narrow, widest, strict=True):
-            assert told_bits(told) == told_bits(reference, slice(0, count))
+        for transition, reference in zip(narrow, widest, strict=True):
+            assert transition_bits(transition) == transition_bits(reference, slice(0, count))
 
 
 def test_a_lander_flies_the_same_whatever_the_number_of_threads():
     runs = [list(fly(Descent("planar", 257, seed=4, threads=threads), 80)) for threads in (1, 2, 5)]
-    for told in zip(*runs, strict=True):
-        assert told_bits(told[0]) == told_bits(told[1]) == told_bits(told[2])
+    for transitions in zip(*runs, strict=True):
+        assert transition_bits(transitions[0]) == transition_bits(transitions[1]) == transition_bits(transitions[2])
 
 
 def test_a_large_batch_is_shared_by_the_threads_that_torch_may_use_and_flies_the_same():
@@ -121,7 +121,7 @@ def test_a_lander_flies_the_same_whatever_its_row():
     part.reset(seed=5, first_lander=4)
     for step in range(60):
         action = actions_of(range(8), step, 2)
-        assert told_bits(batch.step(action), slice(4, 7)) == told_bits(part.step(action[4:7]))
+        assert transition_bits(batch.step(action), slice(4, 7)) == transition_bits(part.step(action[4:7]))
 
 
 def test_the_same_seed_repeats_and_two_seeds_differ():
@@ -129,8 +129,8 @@ def test_the_same_seed_repeats_and_two_seeds_differ():
     assert bits(first.state.drawn) == bits(again.state.drawn)
     drawn = [row.numpy().tobytes() for descent in (first, other) for row in descent.state.drawn]
     assert len(set(drawn)) == 32, "two landers share a world"
-    for told, repeated in zip(fly(first, 30), fly(again, 30), strict=True):
-        assert told_bits(told) == told_bits(repeated)
+    for transition, repeated in zip(fly(first, 30), fly(again, 30), strict=True):
+        assert transition_bits(transition) == transition_bits(repeated)
 
 
 def test_seeds_are_told_apart_in_all_64_bits():
@@ -171,7 +171,9 @@ def test_without_noise_a_reading_is_the_truth_of_exactly_one_lag_ago(lag):
 
 def test_the_age_of_a_reading_is_the_lag():
     descent = Descent(load_scenario("vertical", **CLEAN, **{"altimeter.delay": 0.3}), 5, seed=8)
-    ages = torch.stack([descent.observations.read(told.observation)["altimeter_age"] for told in fly(descent, 20)])
+    ages = torch.stack(
+        [descent.observations.read(transition.observation)["altimeter_age"] for transition in fly(descent, 20)]
+    )
     assert torch.allclose(ages[4:], torch.tensor(0.3))
 
 
@@ -179,12 +181,12 @@ def test_looking_twice_shows_the_same_and_changes_nothing():
     watched, alone = (Descent("resilience", 4, seed=9, autoreset="disabled") for _ in range(2))
     for step in range(30):
         action = actions_of(range(4), step, 3)
-        told, unseen = watched.step(action), alone.step(action)
+        transition, unseen = watched.step(action), alone.step(action)
         for _ in range(2):
             watched.privileged()
             watched.snapshot()
-            assert told_bits(watched.transition()) == told_bits(told)
-        assert told_bits(told) == told_bits(unseen)
+            assert transition_bits(watched.transition()) == transition_bits(transition)
+        assert transition_bits(transition) == transition_bits(unseen)
 
 
 # --- beginning anew --------------------------------------------------------------------------------
@@ -194,8 +196,8 @@ def test_looking_twice_shows_the_same_and_changes_nothing():
 def test_a_masked_reset_leaves_the_others_bitwise_alone(autoreset):
     descent, twin = (Descent("resilience", 6, seed=10, autoreset=autoreset) for _ in range(2))
     mask = torch.tensor([True, False, False, True, False, True])
-    for step, (told, reference) in enumerate(zip(fly(descent, 40), fly(twin, 40), strict=True)):
-        assert told_bits(told, ~mask) == told_bits(reference, ~mask)
+    for step, (transition, reference) in enumerate(zip(fly(descent, 40), fly(twin, 40), strict=True)):
+        assert transition_bits(transition, ~mask) == transition_bits(reference, ~mask)
         if step % 3 == 0:
             before = descent.snapshot()
             descent.reset(mask=mask)
@@ -210,14 +212,14 @@ def test_the_final_observation_belongs_to_the_episode_that_ended():
     changed = load_scenario("planar", history=2, time_limit=20.0)
     many = {mode: Descent(changed, 32, seed=11, autoreset=mode) for mode in ("same_step", "next_step", "disabled")}
     over = torch.zeros(32, dtype=torch.bool)
-    for told, waiting, still in zip(*(fly(descent, 40) for descent in many.values()), strict=True):
-        first = told.done & ~over
+    for transition, waiting, still in zip(*(fly(descent, 40) for descent in many.values()), strict=True):
+        first = transition.done & ~over
         for other in (waiting, still):
-            assert bits(told.final_observation[first]) == bits(other.observation[first])
-            assert bits(told.final_observation[first]) == bits(other.final_observation[first])
-        assert not torch.equal(told.final_observation[first], told.observation[first]) or not first.any()
-        assert bits(told.final_observation[~told.done]) == bits(told.observation[~told.done])
-        over |= told.done
+            assert bits(transition.final_observation[first]) == bits(other.observation[first])
+            assert bits(transition.final_observation[first]) == bits(other.final_observation[first])
+        assert not torch.equal(transition.final_observation[first], transition.observation[first]) or not first.any()
+        assert bits(transition.final_observation[~transition.done]) == bits(transition.observation[~transition.done])
+        over |= transition.done
     assert over.all()
 
 
@@ -228,12 +230,12 @@ def test_the_three_autoreset_modes_fly_the_same_episodes():
         found: list[list[float]] = [[] for _ in range(8)]
         for _ in range(300):
             # The action follows the state alone, so that a step which begins an episode does not shift it.
-            told = descent.step(torch.sin(descent.state["motion.position"][:, 2:3]))
-            fresh = told.done & (told.reward != 0.0)  # a disabled lander repeats its flags, with no reward
+            transition = descent.step(torch.sin(descent.state["motion.position"][:, 2:3]))
+            fresh = transition.done & (transition.reward != 0.0)  # a disabled lander repeats its flags, with no reward
             for row in torch.nonzero(fresh).flatten().tolist():
-                found[row].append(told.ended["duration"][row].item())
-            if mode == "disabled" and told.done.any():
-                descent.reset(mask=told.done)
+                found[row].append(transition.ended["duration"][row].item())
+            if mode == "disabled" and transition.done.any():
+                descent.reset(mask=transition.done)
         endings[mode] = [durations[:3] for durations in found]
     assert endings["same_step"] == endings["next_step"] == endings["disabled"]
     assert all(len(durations) == 3 for durations in endings["disabled"])
@@ -244,18 +246,18 @@ def test_an_episode_does_not_depend_on_how_the_one_before_was_flown():
     flown, fresh = (Descent(scenario, 16, seed=12, autoreset="disabled") for _ in range(2))
     list(fly(flown, 20))
     assert bits(flown.reset()) == bits(fresh.reset())
-    for told, expected in zip(fly(flown, 20), fly(fresh, 20), strict=True):
-        assert bits(told.observation) == bits(expected.observation)
-        assert bits(told.reward) == bits(expected.reward)
-        assert torch.equal(told.outcome, expected.outcome)
+    for transition, expected in zip(fly(flown, 20), fly(fresh, 20), strict=True):
+        assert bits(transition.observation) == bits(expected.observation)
+        assert bits(transition.reward) == bits(expected.reward)
+        assert torch.equal(transition.outcome, expected.outcome)
 
 
 def test_the_history_of_a_new_episode_shows_its_first_reading_only():
     descent = Descent(load_scenario("planar", history=3, time_limit=10.0), 4, seed=12)
     width = descent.observations.size // 3
-    for told in fly(descent, 45):
-        readings = told.observation.reshape(4, 3, width)
-        new = told.done
+    for transition in fly(descent, 45):
+        readings = transition.observation.reshape(4, 3, width)
+        new = transition.done
         assert torch.equal(readings[new, 0], readings[new, 2]) and torch.equal(readings[new, 1], readings[new, 2])
         clocks = readings[..., 17]
         assert (clocks[~new].diff(dim=1) >= 0.0).all()
@@ -268,11 +270,11 @@ def test_snapshot_and_restore_continue_bit_for_bit(autoreset):
     descent = Descent(scenario, 8, seed=13, autoreset=autoreset)
     list(fly(descent, 20))
     snapshot = descent.snapshot()
-    first = [told_bits(told) for told in fly(descent, 35)]
+    first = [transition_bits(transition) for transition in fly(descent, 35)]
     other = Descent(scenario, 8, seed=99, autoreset=autoreset)
     for continued in (descent, other):
         continued.restore(snapshot)
-        assert [told_bits(told) for told in fly(continued, 35)] == first
+        assert [transition_bits(transition) for transition in fly(continued, 35)] == first
 
 
 @pytest.mark.parametrize("deceleration", [0.0, 0.5, 1.0, 2.5])
@@ -310,21 +312,21 @@ def test_a_broken_action_ends_that_lander_as_invalid_and_no_other(poison, contro
 
     others = torch.arange(6) != 2
     low, high = (torch.from_numpy(bound) for bound in broken.observations.bounds())
-    for step, (told, reference) in enumerate(zip(fly(broken, 20, poisoned), fly(healthy, 20), strict=True)):
-        assert told_bits(told, others) == told_bits(reference, others)
-        assert (told.outcome[2] == Outcome.INVALID) == (step == 5)
-        assert told.reward.isfinite().all()
-        for seen in (told.observation, told.final_observation):
+    for step, (transition, reference) in enumerate(zip(fly(broken, 20, poisoned), fly(healthy, 20), strict=True)):
+        assert transition_bits(transition, others) == transition_bits(reference, others)
+        assert (transition.outcome[2] == Outcome.INVALID) == (step == 5)
+        assert transition.reward.isfinite().all()
+        for seen in (transition.observation, transition.final_observation):
             assert ((seen >= low) & (seen <= high)).all()
 
 
 def test_terminated_and_truncated_are_exclusive_and_follow_from_the_outcome():
     descent, outcomes = Descent(load_scenario("planar", time_limit=30.0), 64, seed=15), set()
-    for told in fly(descent, 200):
-        assert not (told.terminated & told.truncated).any()
-        assert torch.equal(told.truncated, told.outcome == Outcome.OUT_OF_TIME)
-        assert torch.equal(told.done, told.outcome != Outcome.FLYING)
-        outcomes |= set(told.outcome.tolist())
+    for transition in fly(descent, 200):
+        assert not (transition.terminated & transition.truncated).any()
+        assert torch.equal(transition.truncated, transition.outcome == Outcome.OUT_OF_TIME)
+        assert torch.equal(transition.done, transition.outcome != Outcome.FLYING)
+        outcomes |= set(transition.outcome.tolist())
     assert {Outcome.FLYING, Outcome.CRASHED, Outcome.OUT_OF_TIME} <= outcomes
 
 

@@ -64,13 +64,13 @@ def test_a_step_can_be_captured_in_a_graph_and_replayed():
     torch.cuda.current_stream().wait_stream(aside)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        told = graphed.step(action)
+        transition = graphed.step(action)
     for _ in range(30):
         graph.replay()
     for _ in range(31):
         expected = plain.step(action)
     assert torch.equal(graphed.state.lander.cpu().view(torch.int32), plain.state.lander.cpu().view(torch.int32))
-    assert torch.equal(told.observation.cpu(), expected.observation.cpu())
+    assert torch.equal(transition.observation.cpu(), expected.observation.cpu())
 
 
 @pytest.mark.gpu

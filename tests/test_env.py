@@ -28,9 +28,9 @@ EXPECTED = {
 def fly(env, action=None, limit=5000):
     """To the end of an episode; returns the last transition."""
     for _ in range(limit):
-        told = env.step(env.action_space.sample() if action is None else action)
-        if told[2] or told[3]:
-            return told
+        step = env.step(env.action_space.sample() if action is None else action)
+        if step[2] or step[3]:
+            return step
     raise AssertionError(f"no end within {limit} steps")
 
 
@@ -199,12 +199,12 @@ def test_info_holds_numbers_only_and_the_record_at_the_end():
 def test_rewards_are_plain_floats_and_sum_to_the_terms():
     env = LanderEnv("planar")
     env.reset(seed=3)
-    total, told = 0.0, (None, 0.0, False, False, {})
-    while not (told[2] or told[3]):
-        told = env.step(env.action_space.sample())
-        assert type(told[1]) is float and type(told[2]) is bool and type(told[3]) is bool
-        total += told[1]
-    terms = sum(told[4][name] for name in TERMS)
+    total, result = 0.0, (None, 0.0, False, False, {})
+    while not (result[2] or result[3]):
+        result = env.step(env.action_space.sample())
+        assert type(result[1]) is float and type(result[2]) is bool and type(result[3]) is bool
+        total += result[1]
+    terms = sum(result[4][name] for name in TERMS)
     assert total == pytest.approx(terms, abs=1e-3)
 
 
@@ -220,11 +220,11 @@ def test_a_copy_goes_on_from_where_the_original_stands(duplicate, name):
         env.step(env.action_space.sample())
     twin = duplicate(env)
     for _ in range(2):
-        told = (None, None, False, False)
-        while not (told[2] or told[3]):
-            told, told_twin = (e.step(e.action_space.sample()) for e in (env, twin))
-            assert np.array_equal(told[0], told_twin[0])
-            assert told[1:] == told_twin[1:]
+        result = (None, None, False, False)
+        while not (result[2] or result[3]):
+            result, result_twin = (e.step(e.action_space.sample()) for e in (env, twin))
+            assert np.array_equal(result[0], result_twin[0])
+            assert result[1:] == result_twin[1:]
         assert np.array_equal(env.reset()[0], twin.reset()[0])
     env.step(env.action_space.sample())
     assert twin.descent.state["episode.decisions"].item() == 0, "the two share memory"

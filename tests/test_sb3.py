@@ -32,17 +32,17 @@ def test_terminal_observation_is_what_a_twin_without_autoreset_sees():
     ends, outcomes = 0, set()
     for action in actions_for(env, 300):
         observation, reward, done, infos = env.step(action)
-        told = twin.step(torch.from_numpy(action))
-        assert np.array_equal(done, told.done.numpy())
-        assert np.array_equal(reward, told.reward.numpy())
+        transition = twin.step(torch.from_numpy(action))
+        assert np.array_equal(done, transition.done.numpy())
+        assert np.array_equal(reward, transition.reward.numpy())
         for row in np.flatnonzero(done):
-            assert np.array_equal(infos[row]["terminal_observation"], told.observation[row].numpy())
-            assert infos[row]["TimeLimit.truncated"] is bool(told.outcome[row] == Outcome.OUT_OF_TIME)
-            assert infos[row]["outcome"] == told.outcome[row]
-            assert all(infos[row][name] == told.ended[name][row] for name in RECORD)
+            assert np.array_equal(infos[row]["terminal_observation"], transition.observation[row].numpy())
+            assert infos[row]["TimeLimit.truncated"] is bool(transition.outcome[row] == Outcome.OUT_OF_TIME)
+            assert infos[row]["outcome"] == transition.outcome[row]
+            assert all(infos[row][name] == transition.ended[name][row] for name in RECORD)
             outcomes.add(infos[row]["outcome"])
             ends += 1
-        expected = twin.reset(mask=told.done) if done.any() else told.observation
+        expected = twin.reset(mask=transition.done) if done.any() else transition.observation
         assert np.array_equal(observation, expected.numpy())
     assert ends >= 30
     assert {Outcome.CRASHED, Outcome.OUT_OF_TIME} <= outcomes
@@ -93,9 +93,9 @@ def test_row_0_flies_what_the_single_environment_flies():
     assert np.array_equal(env.reset()[0], single.reset(seed=4)[0])
     for action in actions_for(env, 80):
         observation, reward, done, _ = env.step(action)
-        told = single.step(action[0])
-        assert (reward[0], done[0]) == (told[1], told[2] or told[3])
-        assert np.array_equal(observation[0], single.reset()[0] if done[0] else told[0])
+        result = single.step(action[0])
+        assert (reward[0], done[0]) == (result[1], result[2] or result[3])
+        assert np.array_equal(observation[0], single.reset()[0] if done[0] else result[0])
 
 
 def test_a_seed_counts_for_the_next_reset_and_later_resets_go_on():
@@ -112,13 +112,13 @@ def test_what_was_returned_does_not_change():
     env = short()
     kept = [(env.reset(),)]
     kept += [env.step(action)[:3] for action in actions_for(env, 5)]
-    copies = [[array.copy() for array in told] for told in kept]
+    copies = [[array.copy() for array in arrays] for arrays in kept]
     for action in actions_for(env, 40):
         env.step(action)
     assert all(
         np.array_equal(a, b) for now, then in zip(kept, copies, strict=True) for a, b in zip(now, then, strict=True)
     )
-    assert all(array.flags.c_contiguous for told in kept for array in told)
+    assert all(array.flags.c_contiguous for arrays in kept for array in arrays)
 
 
 def test_attributes_are_shared_by_all_landers():
@@ -191,9 +191,9 @@ def test_the_value_of_a_truncated_episode_is_added_once():
     step = env.step_wait
 
     def watched():
-        told = step()
-        seen.append((told[1].copy(), told[2], told[3]))  # SB3 adds to the rewards in place
-        return told
+        result = step()
+        seen.append((result[1].copy(), result[2], result[3]))  # SB3 adds to the rewards in place
+        return result
 
     env.step_wait = watched
     model.learn(16)

@@ -31,9 +31,9 @@ def one_end(env, seed=0):
     env.reset(seed=seed)
     env.action_space.seed(0)
     for _ in range(200):
-        told = env.step(env.action_space.sample())
-        if (told[2] | told[3]).any():
-            return told
+        result = env.step(env.action_space.sample())
+        if (result[2] | result[3]).any():
+            return result
     raise AssertionError("no end")
 
 
@@ -70,10 +70,10 @@ def test_output_is_torch_or_numpy_and_actions_may_be_either():
     tensors, arrays = short(), short(output="numpy")
     assert same(tensors.reset(seed=0), arrays.reset(seed=0))
     action = tensors.action_space.sample()
-    told, told_arrays = tensors.step(torch.from_numpy(action)), arrays.step(action)
-    assert same(told, told_arrays)
-    assert all(isinstance(value, torch.Tensor) for value in told[:4])
-    assert all(isinstance(value, np.ndarray) for value in told_arrays[:4])
+    result, result_arrays = tensors.step(torch.from_numpy(action)), arrays.step(action)
+    assert same(result, result_arrays)
+    assert all(isinstance(value, torch.Tensor) for value in result[:4])
+    assert all(isinstance(value, np.ndarray) for value in result_arrays[:4])
     with pytest.raises(ValueError, match=r"output must be .*got 'jax'"):
         short(output="jax")
 
@@ -127,8 +127,8 @@ def test_a_masked_reset_leaves_the_others_alone(mode, as_mask):
     assert info["outcome"].tolist() == [0] * 5
     action = np.zeros((5, 1), np.float32)
     for _ in range(20):
-        told, told_twin = env.step(action), twin.step(action)
-        for ours, theirs in zip(told[:4], told_twin[:4], strict=True):
+        result, result_twin = env.step(action), twin.step(action)
+        for ours, theirs in zip(result[:4], result_twin[:4], strict=True):
             assert torch.equal(ours[~changed], theirs[~changed])
 
 
@@ -246,8 +246,8 @@ def test_stock_wrappers_work_on_next_step_with_numpy(wrap):
     env = wrap(short(AutoresetMode.NEXT_STEP, output="numpy"))
     env.reset(seed=0)
     for _ in range(45):
-        told = env.step(env.action_space.sample())
-    assert np.isfinite(told[0]).all() and np.isfinite(told[1]).all()
+        result = env.step(env.action_space.sample())
+    assert np.isfinite(result[0]).all() and np.isfinite(result[1]).all()
 
 
 @EACH_MODE

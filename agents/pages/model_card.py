@@ -29,8 +29,8 @@ COLUMNS = (
 )
 
 
-class Told:
-    """What the files of a run tell, each fact by file and path: ``told("run.json", "packages.torch")``."""
+class RunFacts:
+    """The facts in the files of a run, each by file and path: ``fact("run.json", "packages.torch")``."""
 
     def __init__(self, folder: Path) -> None:
         names = ("run.json", "config.json", "evaluation.json")
@@ -59,9 +59,9 @@ def write_model_card(folder: Path, out: Path) -> Path:
 
 def model_card(folder: Path) -> str:
     """The card as Markdown. Raises PolicyFileError if the folder holds no policy."""
-    scenario, told, name = trained_scenario(folder), Told(folder), folder.resolve().name
-    facts = [*what_it_is(scenario, told), *how_it_came_to_be(told)]
-    flown, missing = results(told, {name, str(folder)})
+    scenario, fact, name = trained_scenario(folder), RunFacts(folder), folder.resolve().name
+    facts = [*what_it_is(scenario, fact), *how_it_came_to_be(fact)]
+    flown, missing = results(fact, {name, str(folder)})
     sections = [
         f"# Model card: {name}",
         "A pilot for lunar landings, trained and measured with `lunar_env`.",
@@ -70,7 +70,7 @@ def model_card(folder: Path) -> str:
         as_table(COLUMNS, map(row, flown)) if flown else missing,
         explanation(scenario),
         "## Known limits",
-        "\n".join(f"- {limit}" for limit in known_limits(scenario, told, flown)),
+        "\n".join(f"- {limit}" for limit in known_limits(scenario, fact, flown)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -91,15 +91,15 @@ def explanation(scenario: Scenario) -> str:
     )
 
 
-def what_it_is(scenario: Scenario, told: Told) -> list[tuple[str, str]]:
+def what_it_is(scenario: Scenario, fact: RunFacts) -> list[tuple[str, str]]:
     """The scenario, what the pilot sees and controls, and its network."""
     table = scenario.observation_table()
     channels = ", ".join(f"{channel.name} [{channel.unit}]" for channel in table.channels)
     readings = "the newest reading" if table.history == 1 else f"the last {table.history} readings, newest last"
-    memory = told("policy.json", "memory", lambda memory: f"{memory['kind']} {memory['size'] or ''}")
-    layers = told("policy.json", "hidden", lambda hidden: ", ".join(map(str, hidden)) or "none")
-    shown = told("policy.json", "differences", lambda some: "the newest and what changed" if some else "every one")
-    squash = told("policy.json", "squash", lambda squash: "tanh, then clipped" if squash else "clipped")
+    memory = fact("policy.json", "memory", lambda memory: f"{memory['kind']} {memory['size'] or ''}")
+    layers = fact("policy.json", "hidden", lambda hidden: ", ".join(map(str, hidden)) or "none")
+    shown = fact("policy.json", "differences", lambda some: "the newest and what changed" if some else "every one")
+    squash = fact("policy.json", "squash", lambda squash: "tanh, then clipped" if squash else "clipped")
     return [
         ("scenario", f"`{scenario.name}`: {scenario.summary or 'no summary'}"),
         ("sees", f"{table.size} numbers: {readings}, each of {channels}; divided by their scales and clipped"),
@@ -112,27 +112,27 @@ def what_it_is(scenario: Scenario, told: Told) -> list[tuple[str, str]]:
     ]
 
 
-def how_it_came_to_be(told: Told) -> list[tuple[str, str]]:
+def how_it_came_to_be(fact: RunFacts) -> list[tuple[str, str]]:
     """Command, code, practice, versions."""
-    changes = told("run.json", "uncommitted_changes", lambda some: "with uncommitted changes" if some else "unchanged")
+    changes = fact("run.json", "uncommitted_changes", lambda some: "with uncommitted changes" if some else "unchanged")
     return [
-        ("command", told("run.json", "command", lambda command: f"`{command}`")),
-        ("commit", f"{told('policy.json', 'commit')} ({changes})"),
-        ("algorithm", told("config.json", "experiment.algorithm")),
-        ("practice", told("config.json", "experiment.practice", lambda tree: json.dumps(tree) if tree else "as it is")),
-        ("training steps", told("policy.json", "trained_steps", lambda steps: f"{steps:,} decisions")),
-        ("training time", told("policy.json", "training.seconds", lambda seconds: f"{seconds / 60:.1f} min")),
-        ("seed", told("policy.json", "seed")),
-        ("device", told("run.json", "device")),
-        ("versions", told("run.json", "packages", lambda tree: ", ".join(f"{k} {v}" for k, v in tree.items()))),
-        ("python", told("run.json", "python")),
+        ("command", fact("run.json", "command", lambda command: f"`{command}`")),
+        ("commit", f"{fact('policy.json', 'commit')} ({changes})"),
+        ("algorithm", fact("config.json", "experiment.algorithm")),
+        ("practice", fact("config.json", "experiment.practice", lambda tree: json.dumps(tree) if tree else "as it is")),
+        ("training steps", fact("policy.json", "trained_steps", lambda steps: f"{steps:,} decisions")),
+        ("training time", fact("policy.json", "training.seconds", lambda seconds: f"{seconds / 60:.1f} min")),
+        ("seed", fact("policy.json", "seed")),
+        ("device", fact("run.json", "device")),
+        ("versions", fact("run.json", "packages", lambda tree: ", ".join(f"{k} {v}" for k, v in tree.items()))),
+        ("python", fact("run.json", "python")),
     ]
 
 
-def results(told: Told, names: set[str]) -> tuple[list[Mapping[str, Any]], str]:
+def results(fact: RunFacts, names: set[str]) -> tuple[list[Mapping[str, Any]], str]:
     """The rows of the pilot in the run's evaluation, and, if there are none, what is missing."""
     again = "`python -m agents.evaluate --pilots runs/DIR --out runs/DIR` measures it"
-    tree = told.trees["evaluation.json"]
+    tree = fact.trees["evaluation.json"]
     if isinstance(tree, str):
         return [], f"{tree}; {again}"
     listed = tree.get("results")
@@ -168,11 +168,11 @@ def row(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def known_limits(scenario: Scenario, told: Told, flown: list[Mapping[str, Any]]) -> list[str]:
+def known_limits(scenario: Scenario, fact: RunFacts, flown: list[Mapping[str, Any]]) -> list[str]:
     """Where what is known of the pilot ends."""
     faults = ", ".join(possible_faults(scenario)) or "none"
     measured = ", ".join(sorted({f"`{row.get('scenario')}`" for row in flown})) or "no scenario"
-    changes = told("config.json", "experiment.changes", lambda tree: json.dumps(tree) if tree else "none")
+    changes = fact("config.json", "experiment.changes", lambda tree: json.dumps(tree) if tree else "none")
     return [
         f"It was trained for `{scenario.name}` (changes to it: {changes}) and measured on {measured}: "
         "how it flies any other vehicle, instrument or descent is not known.",

@@ -55,15 +55,15 @@ def possible(among: str, counts: Mapping[str, int]) -> str:
 
 
 def policy(entry: Mapping[str, Any]) -> str:
-    """Where the policy is and how it came to be, as its card tells."""
+    """Where the policy is and how it came to be, as its card says."""
     card = entry["flown"]["card"]
-    told = (
+    details = (
         [" ".join([f"`{card['config']}`", *(f"`{change}`" for change in card["set"] or ())])] if card["config"] else []
     )
-    told += [f"{card['trained_steps']:,} decisions"] if card["trained_steps"] else []
-    told += [f"seed {card['seed']}"] if card["seed"] is not None else []
-    told += [f"commit {card['commit'][:10]}"] if card["commit"] else []
-    return f"Policy: `{entry['policy']}`" + (f" ({', '.join(told)})." if told else ".")
+    details += [f"{card['trained_steps']:,} decisions"] if card["trained_steps"] else []
+    details += [f"seed {card['seed']}"] if card["seed"] is not None else []
+    details += [f"commit {card['commit'][:10]}"] if card["commit"] else []
+    return f"Policy: `{entry['policy']}`" + (f" ({', '.join(details)})." if details else ".")
 
 
 def curve(entry: Mapping[str, Any]) -> str:
@@ -106,11 +106,11 @@ def cell(row: Mapping[str, Any], column: str) -> str:
     if column not in QUANTITIES:
         count, interval = ("landed", "wilson") if column == "landed" else ("landed_strict", "wilson_strict")
         return counted(row[count], row["episodes"], row[interval])
-    told, shown = row["quantities"][column], QUANTITIES[column]
-    if told is None:
+    spread, shown = row["quantities"][column], QUANTITIES[column]
+    if spread is None:
         return "-"
     mean, deviation, worst = (
-        number(shown.per_si * told[key], shown.digits) for key in ("mean", "deviation", "worst")
+        number(shown.per_si * spread[key], shown.digits) for key in ("mean", "deviation", "worst")
     )  # fmt: skip
     return f"{mean} ± {deviation}, {worst}"
 

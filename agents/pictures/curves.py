@@ -26,10 +26,10 @@ def write_figure(path: Path, experiments: Mapping[str, Mapping[str, Any]]) -> No
         figure = Figure(figsize=(8.0, 3.9), layout="constrained")
         over_decisions, over_time = figure.subplots(1, 2, sharey=True)
         colours = palette(experiments)
-        for name, told in experiments.items():
-            draw(over_decisions, told["decisions"], 1e-6, colours[name], name)
-            draw(over_time, told["seconds"], 1.0 / 60.0, colours[name], name)
-        devices = sorted({run["device"] for told in experiments.values() for run in told["runs"]})
+        for name, curve in experiments.items():
+            draw(over_decisions, curve["decisions"], 1e-6, colours[name], name)
+            draw(over_time, curve["seconds"], 1.0 / 60.0, colours[name], name)
+        devices = sorted({run["device"] for curve in experiments.values() for run in curve["runs"]})
         units = ("million decisions", f"minutes of training on {' and '.join(devices)}")
         for axes, unit in zip((over_decisions, over_time), units, strict=True):
             axes.set_xlabel(unit, loc="right")
@@ -61,7 +61,7 @@ def numbers(values: Sequence[float | None]) -> np.ndarray:
 
 def caption(experiments: Sequence[Mapping[str, Any]]) -> str:
     """What the lines are, and how far to trust them."""
-    counts = sorted({len(told["runs"]) for told in experiments})
+    counts = sorted({len(curve["runs"]) for curve in experiments})
     seeds = " or ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
     if counts == [1]:
         return f"{seeds}: how others would differ is not known. Episodes of the practice, exploration included."

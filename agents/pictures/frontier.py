@@ -30,7 +30,7 @@ CELLS = (24, 24)  # altitudes, evenly spaced in their square root, and rates of 
 COLOURS, SHARES = "YlGnBu_r", Normalize(0.0, 1.0)
 LEAST_WIDTH = 6.0  # [inch] in which the caption can be read
 OUTLINED: Any = {"color": PAPER, "path_effects": [withStroke(linewidth=2.2, foreground=INK)]}  # read on bright and dark
-ACCIDENT = (66.0, (720.0, 900.0))  # [m/s], [m] from what telemetry fits to what was told, see missions/resilience.py
+ACCIDENT = (66.0, (720.0, 900.0))  # [m/s]; [m], lowest and highest that fit the telemetry, see missions/resilience.py
 ACCIDENT_WORDS = "5 June 2025: 66 m/s\nat 720 to 900 m"
 LOWEST_WORDS = 120.0  # [m]
 

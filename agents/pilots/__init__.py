@@ -51,8 +51,8 @@ def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
     if kind is not None:
         return kind.wishes(scenario)
     if is_onnx_pilot(name):
-        told = read_onnx(Path(name))[1]
-        return {"control": told.control, "history": told.history, **told.wishes}
+        metadata = read_onnx(Path(name))[1]
+        return {"control": metadata.control, "history": metadata.history, **metadata.wishes}
     card = read_card(pilot_folder(name))
     return {"control": card["control"], "history": int(card["history"]), **card["wishes"]}
 

@@ -49,37 +49,37 @@ class Changes:
         rise = now[..., self.altitude] - before[..., self.altitude]
         jump = rise - 0.5 * self.loop.period * (earlier[..., 2] + velocity[..., 2])
         jump = torch.where(jump.abs() > LEAST_JUMP, jump, 0.0)
-        told = {}
+        changes = {}
         for number, (place, height) in enumerate(zip(self.ranges, heights, strict=True)):
             doubt = si[..., self.altitude] - height
-            told[f"range_{number}"] = signed_log(now[..., place] - before[..., place], 0.5) / 3.0
-            told[f"doubt_{number}"] = signed_log(doubt[..., 1:] - doubt[..., :-1], 0.5) / 3.0
-        told["rise"] = signed_log(rise, 0.5) / 3.0
-        told["jump"] = signed_log(jump, 5.0) / 3.0
-        told["jump_in_proportion"] = (jump / 50.0).clamp(-4.0, 4.0)  # for a memory that adds up
-        told["velocity_up"] = velocity[..., 2] - earlier[..., 2]
+            changes[f"range_{number}"] = signed_log(now[..., place] - before[..., place], 0.5) / 3.0
+            changes[f"doubt_{number}"] = signed_log(doubt[..., 1:] - doubt[..., :-1], 0.5) / 3.0
+        changes["rise"] = signed_log(rise, 0.5) / 3.0
+        changes["jump"] = signed_log(jump, 5.0) / 3.0
+        changes["jump_in_proportion"] = (jump / 50.0).clamp(-4.0, 4.0)  # for a memory that adds up
+        changes["velocity_up"] = velocity[..., 2] - earlier[..., 2]
         for axis, name in enumerate("xy"):
-            told[f"velocity_{name}"] = (velocity[..., axis] - earlier[..., axis]) / 3.0
-        return told | self.of_engine(before, now)
+            changes[f"velocity_{name}"] = (velocity[..., axis] - earlier[..., axis]) / 3.0
+        return changes | self.of_engine(before, now)
 
     def of_engine(self, before: torch.Tensor, now: torch.Tensor) -> dict[str, torch.Tensor]:
         """What was felt of the thrust; where a loop asks for it, also what it asks for, and what of that is missing."""
         loop, earlier, velocity = self.loop, self.velocities(before), self.velocities(now)
         mass = loop.mass(now[..., self.propellant])
         up, across = loop.felt(earlier, velocity, mass)
-        told = {
+        changes = {
             "felt_up": up.clamp(-1.0, 2.0),
             "felt_across": across.clamp(max=2.0),
             "felt": torch.sqrt(up**2 + across**2).clamp(max=2.0),  # ONNX knows no hypot
         }
         if self.wish is None:
-            return told
+            return changes
         rate = loop.rate(now[..., self.wish])  # in force for all of the decision
         begin = loop.asked(rate, earlier, loop.mass(before[..., self.propellant]))
         end = loop.asked(rate, velocity, mass)
         seen, telling = effect(begin, end, up, across)
         missing = torch.where(telling, 1.0 - seen, 0.0).clamp(-0.5, 1.0)
-        return told | {"asked": end, "missing": 3.0 * missing, "telling": telling.to(end.dtype)}
+        return changes | {"asked": end, "missing": 3.0 * missing, "telling": telling.to(end.dtype)}
 
     def velocities(self, readings: torch.Tensor) -> torch.Tensor:
         """(N, readings, 3) [m/s], z up."""

@@ -103,25 +103,26 @@ def metadata_of(
 def metadata_from(path: Path, texts: Mapping[str, str]) -> PolicyMetadata:
     """The facts in a file that anybody may have written. Raises PolicyFileError for what they cannot mean."""
     texts = {"wishes": "{}", "loop": "{}", **texts}  # older files lack them
-    told = PolicyMetadata(**{item.name: _value(path, item.name, item.type, texts) for item in fields(PolicyMetadata)})
+    values = {item.name: _value(path, item.name, item.type, texts) for item in fields(PolicyMetadata)}
+    metadata = PolicyMetadata(**values)
     rules = {
-        f"wishes for {' and '.join(PILOTS_OWN)}": set(part.split(".")[0] for part in told.wishes) <= set(PILOTS_OWN),
-        f"history from 1 to {LARGEST}": 1 <= told.history <= LARGEST,
-        f"state_size from 0 to {2 * LARGEST}": 0 <= told.state_size <= 2 * LARGEST,
+        f"wishes for {' and '.join(PILOTS_OWN)}": {part.split(".")[0] for part in metadata.wishes} <= set(PILOTS_OWN),
+        f"history from 1 to {LARGEST}": 1 <= metadata.history <= LARGEST,
+        f"state_size from 0 to {2 * LARGEST}": 0 <= metadata.state_size <= 2 * LARGEST,
         "channels and actions by name": all(
-            type(name) is str and name.isidentifier() for name in (*told.channels, *told.actions)
+            type(name) is str and name.isidentifier() for name in (*metadata.channels, *metadata.actions)
         ),
-        "a scale above 0 for each channel": len(told.scales) == len(told.channels) > 0
-        and all(_is_number(scale) and scale > 0.0 for scale in told.scales),
+        "a scale above 0 for each channel": len(metadata.scales) == len(metadata.channels) > 0
+        and all(_is_number(scale) and scale > 0.0 for scale in metadata.scales),
         "three numbers for each beam": all(
-            type(beam) is list and len(beam) == 3 and all(map(_is_number, beam)) for beam in told.beams
+            type(beam) is list and len(beam) == 3 and all(map(_is_number, beam)) for beam in metadata.beams
         ),
-        "numbers for the loop": all(map(_is_number, told.loop.values())),
+        "numbers for the loop": all(map(_is_number, metadata.loop.values())),
     }
     broken = [rule for rule, kept in rules.items() if not kept]
     if broken:
         raise PolicyFileError(f"{path}: its metadata need {'; '.join(broken)}; export the policy again")
-    return told
+    return metadata
 
 
 def trained_scenario(folder: Path) -> Scenario:

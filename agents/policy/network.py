@@ -104,8 +104,8 @@ class LearnedPilot:
         return action.clamp(-1.0, 1.0)
 
 
-def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: dict[str, Any]) -> None:
-    """Write weights and card. ``told`` is what the card says about how the policy came to be."""
+def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, further: dict[str, Any]) -> None:
+    """Write weights and card. ``further``: the card's other fields, such as seed, trained_steps and wishes."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     hidden = [layer.out_features for layer in network.layers if isinstance(layer, nn.Linear)][:-1]
     card = {
@@ -116,7 +116,7 @@ def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, told: 
         "memory": {"kind": network.memory, "size": network.memory_size},
         "squash": network.squash,
         "scenario": scenario.name,
-        **told,
+        **further,
     }
     write_atomic(folder / WEIGHTS, lambda temporary: save_file(weights, str(temporary)))
     write_json(folder / CARD, card)

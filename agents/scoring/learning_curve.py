@@ -1,4 +1,4 @@
-"""Learning curves: what runs told TensorBoard, on a grid that all seeds share.
+"""Learning curves: what runs wrote for TensorBoard, on a grid that all seeds share.
 
 A point is the share of the episodes that ended since the point before and landed. They are those of the practice, flown
 with the noise that explores: a policy without it, on the scenario itself, lands more.
@@ -17,7 +17,7 @@ POINTS = 50  # of a curve at most
 
 
 @dataclass(frozen=True)
-class Told:
+class Updates:
     """One run's updates, each array (updates,)."""
 
     steps: Table  # decisions of all landers so far
@@ -26,33 +26,33 @@ class Told:
     ended: Table  # episodes that ended since then
 
 
-def read_told(folder: Path) -> Told:
-    """What a run told.
+def read_updates(folder: Path) -> Updates:
+    """The updates of a run, from its TensorBoard files.
 
     Every update counts once: what a killed run did after its last checkpoint was done again, so TensorBoard's reader
-    drops the first telling, and its seconds with it. The time stamps of the files would count the time in which the
+    drops the first values, and their seconds with them. The time stamps of the files would count the time in which the
     run was down.
 
     Raises:
-        RunFolderError: if the run told nothing, or is older than the numbers that are needed.
+        RunFolderError: if the run wrote nothing, or is older than the numbers that are needed.
     """
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     missing = {"speed/seconds", "episodes"} - set(events.Tags()["scalars"])
     if missing:
-        raise RunFolderError(f"{folder / 'tensorboard'} tells no {' and no '.join(sorted(missing))}; train it anew")
-    told = {event.step: event.value for event in events.Scalars("speed/seconds")}
+        raise RunFolderError(f"{folder / 'tensorboard'} has no {' and no '.join(sorted(missing))}; train it anew")
+    seconds = {event.step: event.value for event in events.Scalars("speed/seconds")}
     ended = {event.step: event.value for event in events.Scalars("episodes")}
     shares = {}
     if "outcome/landed" in events.Tags()["scalars"]:
         shares = {event.step: event.value for event in events.Scalars("outcome/landed")}
-    counts = np.array([ended[step] for step in told])
-    landed = np.round(counts * np.array([shares.get(step, 0.0) for step in told]))
-    return Told(np.array(list(told), dtype=float), np.array(list(told.values())), landed, counts)
+    counts = np.array([ended[step] for step in seconds])
+    landed = np.round(counts * np.array([shares.get(step, 0.0) for step in seconds]))
+    return Updates(np.array(list(seconds), dtype=float), np.array(list(seconds.values())), landed, counts)
 
 
-def curves(runs: list[Told]) -> dict[str, Any]:
+def curves(runs: list[Updates]) -> dict[str, Any]:
     """Landing rates over decisions and over seconds: grid, each seed, interquartile mean and its interval.
 
     Both grids end where the first of the runs ended. The curve over seconds is the one over decisions with each seed's
@@ -67,7 +67,7 @@ def curves(runs: list[Told]) -> dict[str, Any]:
     return {"decisions": summed_up(steps[1:], rates), "seconds": summed_up(seconds, np.stack(rates_in_time))}
 
 
-def landing_rates(run: Told, grid: Table) -> Table:
+def landing_rates(run: Updates, grid: Table) -> Table:
     """(points,) share of the episodes that landed, of those that ended between each two of (points + 1,) decisions."""
     place = np.searchsorted(grid, run.steps) - 1  # an update at a point belongs to what leads there
     inside = place < grid.size - 1

@@ -55,10 +55,10 @@ def best(rows: Sequence[Mapping[str, Any]]) -> int:
     """
     flown = {(row["seed"], row["episodes"]) for row in rows}
     if {seed for seed, _ in flown} != {VALIDATION_SEED} or len(flown) > 1:
-        told = ", ".join(f"{episodes:,} of seed {seed:,}" for seed, episodes in sorted(flown))
+        blocks = ", ".join(f"{episodes:,} of seed {seed:,}" for seed, episodes in sorted(flown))
         raise ValueError(
             f"policies are compared on the same descents of seed {VALIDATION_SEED:,}, which no table quotes; "
-            f"these flew {told}; run python -m agents.curves again"
+            f"these flew {blocks}; run python -m agents.curves again"
         )
     merits = [(row["landed"], row["landed_strict"], -row["propellant"]["mean"]) for row in rows]
     return merits.index(max(merits))
@@ -70,8 +70,8 @@ def refuse_taken(out: Path) -> None:
         raise RunFolderError(f"{out} already holds something; move it away, or choose another --ship")
 
 
-def ship(folder: Path, out: Path, story: Mapping[str, Any]) -> None:
-    """Copy the policy of the run in ``folder`` to ``out``, its card with the story of how it came to be.
+def ship(folder: Path, out: Path, origin: Mapping[str, Any]) -> None:
+    """Copy the policy of the run in ``folder`` to ``out``, its card with fields that say how it came to be.
 
     The run's ``config.json`` goes with it: the scenario with its changes, and every number of the training.
     """
@@ -82,4 +82,4 @@ def ship(folder: Path, out: Path, story: Mapping[str, Any]) -> None:
             shutil.copyfile(folder / name, out / name)
     except OSError as error:
         raise RunFolderError(f"cannot copy {folder} to {out}: {error}; free the disk, empty {out}, try again") from None
-    write_json(out / CARD, {**read_card(folder), **story})
+    write_json(out / CARD, {**read_card(folder), **origin})

@@ -48,12 +48,12 @@ def measured(flights: Endings) -> dict[str, np.ndarray]:
 
 def spreads(flights: Endings) -> dict[str, dict[str, float] | None]:
     """Mean, standard deviation (of a sample), tail and worst of each quantity; None without a touchdown."""
-    told: dict[str, dict[str, float] | None] = {}
+    spread_of: dict[str, dict[str, float] | None] = {}
     for name, column in measured(flights).items():
         known = column[np.isfinite(column)]
         tail = spread(known)
-        told[name] = tail and {**tail, "deviation": float(known.std(ddof=1)) if known.size > 1 else 0.0}
-    return told
+        spread_of[name] = tail and {**tail, "deviation": float(known.std(ddof=1)) if known.size > 1 else 0.0}
+    return spread_of
 
 
 def within(flights: Endings, at_most: Mapping[str, float]) -> np.ndarray:

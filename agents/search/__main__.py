@@ -156,9 +156,9 @@ class Objective:
         row = {**summary(scenario.name, folder.name, flights.outcome, flights.record), "seed": seed}
         write_json(folder / "validation.json", row)
         speed = row["touchdown"]["vertical_speed"]
-        told = {name: row[name] for name in ("episodes", "landed", "landed_strict", "wilson")}
-        told["touchdown_speed"] = None if speed is None else speed["mean"]  # none if no lander met the ground
-        trial.set_user_attr("validation", told)
+        validation = {name: row[name] for name in ("episodes", "landed", "landed_strict", "wilson")}
+        validation["touchdown_speed"] = None if speed is None else speed["mean"]  # none if no lander met the ground
+        trial.set_user_attr("validation", validation)
         return float(row[search.objective] / episodes)
 
 
@@ -173,23 +173,23 @@ class Reports:
 
     def __init__(self, trial: optuna.Trial, moments: int, total: int) -> None:
         self.trial, self.moments, self.total = trial, moments, total
-        self.told = 0  # moments
+        self.reported = 0  # moments
         self.landed, self.ended = 0.0, 0.0  # episodes since the newest of them
 
-    def __call__(self, steps: int, told: Mapping[str, Any]) -> None:
+    def __call__(self, steps: int, metrics: Mapping[str, Any]) -> None:
         """Hear what the newest round was like: a listener of the training.
 
         The landing rate is of the flights that ended since the moment before, noise that explores included; the one on
         the bar looks back too far for trainings of a few dozen updates.
         """
-        self.ended += told["episodes"]
-        self.landed += told["episodes"] * told.get("outcome/landed", 0.0)
+        self.ended += metrics["episodes"]
+        self.landed += metrics["episodes"] * metrics.get("outcome/landed", 0.0)
         reached = min(self.moments * steps // self.total, self.moments)
-        if reached == self.told:
+        if reached == self.reported:
             return
-        for moment in range(self.told + 1, reached + 1):
+        for moment in range(self.reported + 1, reached + 1):
             self.trial.report(self.landed / max(self.ended, 1.0), moment)
-        self.told, self.landed, self.ended = reached, 0.0, 0.0
+        self.reported, self.landed, self.ended = reached, 0.0, 0.0
         # What is trained to the end is judged as well: that costs little.
         if reached < self.moments and self.trial.should_prune():
             raise optuna.TrialPruned

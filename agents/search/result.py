@@ -15,20 +15,20 @@ from agents.search.study import counts, quiet
 
 
 def write_result(plan: Plan, study: optuna.Study, out: Path) -> bool:
-    """Write search.json and the pictures, and tell the best. Returns whether any trial is complete."""
+    """Write search.json and the pictures, and print the best. Returns whether any trial is complete."""
     trials = study.get_trials(deepcopy=False)
     found = best(trials)
     result: dict[str, Any] = {"study": plan.name, "asked": plan.record(), "trials": tally(trials)}
     if found is None:
         write_json(out / "search.json", result)
-        print(f"no trial is complete: {told_in_words(trials)}; numbers: {out / 'search.json'}")
+        print(f"no trial is complete: {tally_in_words(trials)}; numbers: {out / 'search.json'}")
         return False
     again = ("python", "-m", "agents.train", str(plan.base), "--set", *plan.overrides, *found.user_attrs["set"])
     result["best"] = {"trial": found.number, "value": found.value, **found.user_attrs}
     result["command"] = shlex.join(again)
     write_json(out / "search.json", result)
     drawn = draw(study, out)
-    print(f"best of {told_in_words(trials)}: {sentence(found)}, run {found.user_attrs['folder']}")
+    print(f"best of {tally_in_words(trials)}: {sentence(found)}, run {found.user_attrs['folder']}")
     print(f"results: {', '.join(map(str, [out / 'search.json', *drawn]))}")
     print(f"train with its numbers: {result['command']}")
     print(f"evaluate it as it is: python -m agents.train --resume {shlex.quote(found.user_attrs['folder'])}")
@@ -39,9 +39,9 @@ def best(trials: list[FrozenTrial]) -> FrozenTrial | None:
     """The complete trial of the highest value; of equal ones that with more strict landings, then the softer one."""
 
     def rank(trial: FrozenTrial) -> tuple[float, ...]:
-        told = trial.user_attrs["validation"]
-        speed = float("inf") if told["touchdown_speed"] is None else told["touchdown_speed"]
-        return trial.values[0], told["landed_strict"], -speed, -trial.number
+        row = trial.user_attrs["validation"]
+        speed = float("inf") if row["touchdown_speed"] is None else row["touchdown_speed"]
+        return trial.values[0], row["landed_strict"], -speed, -trial.number
 
     return max((trial for trial in trials if trial.state == TrialState.COMPLETE), key=rank, default=None)
 
@@ -58,20 +58,20 @@ def tally(trials: list[FrozenTrial]) -> dict[str, int]:
     }
 
 
-def told_in_words(trials: list[FrozenTrial]) -> str:
-    """The same for people."""
+def tally_in_words(trials: list[FrozenTrial]) -> str:
+    """How the trials of a study ended, as words."""
     return ", ".join(f"{count} {state}" for state, count in tally(trials).items() if count) or "no trials"
 
 
 def sentence(trial: FrozenTrial) -> str:
     """How one trial ended."""
     if trial.state == TrialState.COMPLETE:
-        told = trial.user_attrs["validation"]
-        low, high = told["wilson"]
-        speed = "no touchdown" if told["touchdown_speed"] is None else f"{told['touchdown_speed']:.2f} m/s"
+        row = trial.user_attrs["validation"]
+        low, high = row["wilson"]
+        speed = "no touchdown" if row["touchdown_speed"] is None else f"{row['touchdown_speed']:.2f} m/s"
         return (
-            f"trial {trial.number} landed {told['landed']} of {told['episodes']} [{low:.4f}, {high:.4f}], "
-            f"{told['landed_strict']} strictly, touchdown {speed}"
+            f"trial {trial.number} landed {row['landed']} of {row['episodes']} [{low:.4f}, {high:.4f}], "
+            f"{row['landed_strict']} strictly, touchdown {speed}"
         )
     if trial.state == TrialState.PRUNED:
         return f"trial {trial.number} stopped early: {max(trial.intermediate_values.values()):.3f} landed at best"

@@ -69,7 +69,7 @@ def joined(plan: Plan, storage: optuna.storages.RDBStorage) -> optuna.Study:
 
 
 def open_storage(address: URL) -> optuna.storages.RDBStorage:
-    """The database, which is told that a trial lives while it does."""
+    """The database. A running trial keeps writing a heartbeat into it, so that a killed one is noticed."""
     # SQLite makes others wait for who writes; a server may have closed a connection that a long trial left idle.
     engine = {"connect_args": {"timeout": 60}} if address.drivername.startswith("sqlite") else {"pool_pre_ping": True}
     attempts = ATTEMPTS

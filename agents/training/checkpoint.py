@@ -81,9 +81,9 @@ def load_checkpoint(
     shared = steps if common is None else common(steps)
     chosen = next((path for path, saved in found.items() if saved["steps"] in shared), None)
     if chosen is None:
-        told = [*problems.values(), *(f"{path} is of a moment that not all processes have" for path in found)]
-        told = told or [f"{folder} has no {newest.name} to resume from"]
-        raise RunFolderError(f"{'; '.join(told)}; start the run anew")
+        reasons = [*problems.values(), *(f"{path} is of a moment that not all processes have" for path in found)]
+        reasons = reasons or [f"{folder} has no {newest.name} to resume from"]
+        raise RunFolderError(f"{'; '.join(reasons)}; start the run anew")
     _require_same(chosen, json.loads(found[chosen]["experiment"]), experiment)
     if chosen != newest and newest in found:
         print(f"{newest} is of a moment that not all processes have; going on from {chosen}", file=sys.stderr)

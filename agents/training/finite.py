@@ -35,12 +35,12 @@ def stop(
         steps: decisions of all landers so far.
     """
     path = folder / BATCH
-    told = {**batch, "landers": list(landers), "seed": seed, "steps": steps}
-    write_atomic(path, lambda temporary: torch.save(told, temporary))
+    saved = {**batch, "landers": list(landers), "seed": seed, "steps": steps}
+    write_atomic(path, lambda temporary: torch.save(saved, temporary))
     if landers:
         which = f"landers {list(landers[:8])} of seed {seed}"
     else:
-        which = f"all that the landers of seed {seed} told was finite"
+        which = f"all observations and rewards of the landers of seed {seed} were finite"
     raise NotFiniteError(
         f"{what} was not finite after {steps:,} decisions ({which}); the batch is in {path}. "
         "The newest checkpoint is from before; try a smaller learning rate"

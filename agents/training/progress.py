@@ -1,4 +1,4 @@
-"""What a training run tells while it learns: the bar, TensorBoard, and the sums behind both, kept on the device."""
+"""What a training run reports while it learns: the bar, TensorBoard, and the sums behind both, kept on the device."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from lunar_env.task import TERMS, TOUCHED
 TOTALS = ("propellant_used", "duration")
 SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
 OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
-Listener = Callable[[int, Mapping[str, Any]], None]  # hears the decisions so far and what is told of them
+Listener = Callable[[int, Mapping[str, Any]], None]  # called with the decisions so far and the metrics of a rollout
 FORGETS = 0.98  # of the episodes counted, at each update: the landing rate that is shown looks some 50 updates back
 
 
@@ -39,7 +39,7 @@ class Tally:
         self.sums += torch.stack(columns).sum(dim=1)
 
     def close(self) -> dict[str, float]:
-        """What the rollout was like, by the names of TensorBoard; the sums begin anew."""
+        """The metrics of the rollout by their TensorBoard names; the sums begin anew."""
         error = self.descent.state["belief.position_error"].norm(dim=1).mean()
         count_of = dict(zip(OUTCOMES, self.counts.tolist(), strict=True))
         sum_of = dict(zip((*TERMS, *TOTALS, *SPEEDS), self.sums.tolist(), strict=True))
@@ -47,15 +47,15 @@ class Tally:
         self.sums.zero_()
         ended = sum(count_of.values())
         self.recent = FORGETS * self.recent + torch.tensor([count_of[int(Outcome.LANDED)], ended])
-        told = {"landed": self.landing_rate, "flight/belief_error": float(error), "episodes": ended}
+        metrics = {"landed": self.landing_rate, "flight/belief_error": float(error), "episodes": ended}
         if ended:
-            told |= {f"outcome/{Outcome(code).name.lower()}": count / ended for code, count in count_of.items()}
-            told |= {f"reward/{name}": sum_of[name] / ended for name in TERMS}
-            told |= {f"flight/{name}": sum_of[name] / ended for name in TOTALS}
+            metrics |= {f"outcome/{Outcome(code).name.lower()}": count / ended for code, count in count_of.items()}
+            metrics |= {f"reward/{name}": sum_of[name] / ended for name in TERMS}
+            metrics |= {f"flight/{name}": sum_of[name] / ended for name in TOTALS}
         touched = sum(count_of[code] for code in TOUCHED)
         if touched:
-            told |= {f"flight/{name}": sum_of[name] / touched for name in SPEEDS}
-        return told
+            metrics |= {f"flight/{name}": sum_of[name] / touched for name in SPEEDS}
+        return metrics
 
     @property
     def landing_rate(self) -> float:
@@ -79,7 +79,7 @@ class Diary:
     ) -> None:
         self.listener = listener
         self.bar = tqdm(total=total, initial=done, unit="step", unit_scale=True, disable=not shown)
-        # What was told after the checkpoint is told anew: TensorBoard hides the first telling.
+        # Updates after the checkpoint are done and written again: TensorBoard hides the first ones.
         self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=done + 1) if shown else None
 
     def __enter__(self) -> "Diary":
@@ -92,13 +92,13 @@ class Diary:
         if self.writer is not None:
             self.writer.close()
 
-    def write(self, steps: int, told: Mapping[str, Any]) -> None:
-        """One update."""
+    def write(self, steps: int, metrics: Mapping[str, Any]) -> None:
+        """Show and write the metrics of one rollout and update; ``steps`` are the decisions of all landers so far."""
         self.bar.update(steps - self.bar.n)
-        self.bar.set_postfix(landed=f"{told['landed']:.3f}")
+        self.bar.set_postfix(landed=f"{metrics['landed']:.3f}")
         if self.writer is not None:
-            for name, value in told.items():
+            for name, value in metrics.items():
                 self.writer.add_scalar(name, value, steps)
-            self.writer.flush()  # a checkpoint may follow, then a kill: what is told before it is never told again
+            self.writer.flush()  # a checkpoint may follow, then a kill: what came before it is never written again
         if self.listener is not None:
-            self.listener(steps, told)
+            self.listener(steps, metrics)

@@ -1,7 +1,7 @@
 """How fast training goes, end to end: ``python -m agents.training.speed [--rounds 3] [--page docs/training.md]``.
 
 The device path beside Stable-Baselines3: the same task, networks, numbers of PPO and landers, in turns, so that a busy
-machine is busy for both. Decisions per second count everything but compiling; the environment's share is told beside.
+machine is busy for both. Decisions per second count everything but compiling; the environment's share stands beside.
 """
 
 import statistics
@@ -57,9 +57,9 @@ def run(arguments: Arguments) -> int:
     shares: dict[str, list[float]] = {name: [] for name in ALGORITHMS}
     for _ in range(arguments.rounds):
         for name in ALGORITHMS:
-            told = train_shortly(task(name, arguments))
-            speeds[name].append(told["steps_per_second"])
-            shares[name].append(told["environment_share"])
+            training = train_shortly(task(name, arguments))
+            speeds[name].append(training["steps_per_second"])
+            shares[name].append(training["environment_share"])
             print(f"{name:12s} {speeds[name][-1]:10,.0f} decisions/s", flush=True)
     table = markdown(arguments, speeds, shares)
     print(table)

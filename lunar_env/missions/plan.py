@@ -7,7 +7,7 @@ import torch
 
 @dataclass(frozen=True)
 class FlightPlan:
-    """What a flight computer was told: heights [m] rising from the ground, and the rate of descent [m/s] at each.
+    """Heights [m], rising from the ground, and the rate of descent [m/s] that a flight computer was to have at each.
 
     Between two heights the deceleration is constant. The last height is the gate at which braking should end.
     """

@@ -38,11 +38,11 @@ def replay(mission: Mission, episodes: int = EPISODES, seed: int = SEED) -> Repl
     return Replay(mission, flown, planned, check(mission, flown))
 
 
-def replay_all(episodes: int = EPISODES, told: Callable[[str], None] = lambda title: None) -> list[Replay]:
-    """Fly every mission again. ``told`` hears each title before it is flown."""
+def replay_all(episodes: int = EPISODES, announce: Callable[[str], None] = lambda title: None) -> list[Replay]:
+    """Fly every mission again. ``announce`` hears each title before it is flown."""
     replays = []
     for mission in MISSIONS:
-        told(mission.title)
+        announce(mission.title)
         replays.append(replay(mission, episodes))
     return replays
 

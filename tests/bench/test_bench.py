@@ -32,8 +32,8 @@ def test_median_and_best() -> None:
 
 
 def test_ratios_are_those_of_medians() -> None:
-    told = small_report(a=3.0, b=1.5)["claims"]
-    assert [claim["value"] for claim in told] == [2.0, 0.5, 3.0]
+    claims = small_report(a=3.0, b=1.5)["claims"]
+    assert [claim["value"] for claim in claims] == [2.0, 0.5, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_landers_are_spread_along_their_flights() -> None:
 
 
 def test_json_and_page_hold_the_same_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = small_report(a=1.0, b=1.0)
+    report = small_report(a=1.0, b=1.0)
     figures, page = tmp_path / "bench.json", tmp_path / "speed.md"
-    figures.write_text(json.dumps(told))
+    figures.write_text(json.dumps(report))
     page.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n")
     command = ["--from", str(figures), "--markdown", str(page)]
     assert bench.main(command) == 0
     assert bench.main([*command, "--check"]) == 1  # a over b is missed
     written = page.read_text()
     assert "old" not in written and written.startswith("before\n") and written.endswith("after\n")
-    assert bench.markdown(told) in written and bench.markdown(told) in capsys.readouterr().out
+    assert bench.markdown(report) in written and bench.markdown(report) in capsys.readouterr().out
 
 
 def test_check_forgives_what_is_not_measured(tmp_path: Path) -> None:
@@ -131,13 +131,13 @@ def test_a_quick_run_fills_every_row(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lunar_env.bench", "--quick", "--out", str(figures)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    told = json.loads(figures.read_text())
-    assert set(told) == {"conditions", "measurements", "claims"}
-    assert told["conditions"]["OMP_WAIT_POLICY"] and "before" in told["conditions"]["load average"]
-    for one in told["measurements"]:
+    report = json.loads(figures.read_text())
+    assert set(report) == {"conditions", "measurements", "claims"}
+    assert report["conditions"]["OMP_WAIT_POLICY"] and "before" in report["conditions"]["load average"]
+    for one in report["measurements"]:
         assert set(one) == {"name", "rounds", "conditions", "unit", "median", "best"}
         assert all(math.isfinite(rate) and rate > 0.0 for rate in one["rounds"])
-    names = [one["name"] for one in told["measurements"]]
+    names = [one["name"] for one in report["measurements"]]
     assert len(names) == len(set(names))
     for claim in bench.claims("cpu"):
         peers = {bench.ENVPOOL: "envpool", bench.LUNAR_LANDER: "Box2D", bench.TRAINING: "stable_baselines3"}

@@ -276,7 +276,7 @@ def test_a_fault_is_in_its_share_of_the_episodes_and_the_labels_tell_in_which() 
     dropout = with_fault("dropout", probability=0.5, loss=Range(0.2, 1.0), onset=Range(1.0, 3.0))
     descent = rig(5000, **bias, **dropout)
     watch(descent, 20)
-    told, privileged = descent.faults(), descent.privileged()
+    labels, privileged = descent.faults(), descent.privileged()
     assert descent.possible_faults == ("range_bias", "dropout")
     assert privileged.shape == (5000, 13 + 3 * 2)
     for i, (name, chance, most) in enumerate([("range_bias", 0.3, 9.0), ("dropout", 0.5, 1.0)]):
@@ -284,11 +284,11 @@ def test_a_fault_is_in_its_share_of_the_episodes_and_the_labels_tell_in_which() 
         onset, magnitude = (descent.state[f"drawn.faults.{name}.{key}"] for key in ("onset", magnitude_of(name)))
         assert ((present == 0.0) | (present == 1.0)).all()
         assert is_share(float(present.sum()), 5000, chance)
-        assert torch.equal(told["present"][:, i], present == 1.0)
-        assert torch.equal(told["acting"][:, i], (present == 1.0) & (onset <= 2.0))
-        assert torch.equal(told["onset"][:, i], onset * present)
-        assert torch.equal(told["magnitude"][:, i], magnitude * present)
-        wanted = [told["acting"][:, i].float(), onset * present / 1000.0, magnitude * present / most]
+        assert torch.equal(labels["present"][:, i], present == 1.0)
+        assert torch.equal(labels["acting"][:, i], (present == 1.0) & (onset <= 2.0))
+        assert torch.equal(labels["onset"][:, i], onset * present)
+        assert torch.equal(labels["magnitude"][:, i], magnitude * present)
+        wanted = [labels["acting"][:, i].float(), onset * present / 1000.0, magnitude * present / most]
         assert torch.equal(privileged[:, 13 + i :: 2], torch.stack(wanted, dim=1))
 
 
@@ -528,8 +528,8 @@ def test_a_saturated_gyro_turns_the_believed_attitude_and_with_it_the_believed_t
         assert (believed.inv() * Rotation.from_quat(turn[tick]) * true[tick]).magnitude().max() < rounding
         assert np.abs(drift[tick] - error).max() < rounding * 4.0 * TICK * 50
     observed = descent.observations.read(descent.state.observation)
-    told = Rotation.from_quat(torch.stack([observed[f"attitude_{part}"] for part in "xyzw"], dim=1).numpy())
-    assert (believed.inv() * told).magnitude().max() < rounding
+    seen_attitude = Rotation.from_quat(torch.stack([observed[f"attitude_{part}"] for part in "xyzw"], dim=1).numpy())
+    assert (believed.inv() * seen_attitude).magnitude().max() < rounding
 
 
 def test_the_autopilot_levels_the_attitude_that_it_believes() -> None:
@@ -543,12 +543,12 @@ def test_the_autopilot_levels_the_attitude_that_it_believes() -> None:
 @pytest.mark.parametrize("rate", [0.5, 0.005])
 def test_a_gyro_measures_right_again_when_its_saturation_has_ended(rate: float) -> None:
     descent = rig(**HANGING, **with_fault("gyro_saturation", rate=rate, onset=1.0, duration=0.1))
-    told = []
+    rates = []
     for _ in range(30):
         watch(descent, 1)
-        told.append(float(descent.observations.read(descent.state.observation)["rate_y"][0]))
-    assert abs(told.pop(10) / rate - 1.0) < 4 * ROUNDING  # of tick 11
-    assert not any(told)
+        rates.append(float(descent.observations.read(descent.state.observation)["rate_y"][0]))
+    assert abs(rates.pop(10) / rate - 1.0) < 4 * ROUNDING  # of tick 11
+    assert not any(rates)
 
 
 def test_a_dead_accelerometer_does_not_feel_its_share_of_the_thrust() -> None:

@@ -151,9 +151,9 @@ def watch(mission, scenario, landers, decisions):
     descent = Descent(scenario, landers, seed=3, autoreset="disabled")
     seen = [descent.reset(seed=3)]
     for _ in range(min(decisions, scenario.steps)):
-        told = descent.step(pilot.act(seen[-1]))
-        seen.append(told.observation)
-        if (told.outcome != Outcome.FLYING).all():
+        transition = descent.step(pilot.act(seen[-1]))
+        seen.append(transition.observation)
+        if (transition.outcome != Outcome.FLYING).all():
             break
     return seen
 
@@ -357,7 +357,7 @@ def test_the_burn_asks_for_the_deceleration_that_the_plan_has_time_for():
         wish, speed = wished_speed(autopilot, action)[0], 1_633.5
         for _ in range(round(luna_25.FLOWN.decision_period / 1e-3)):
             speed += 1e-3 * (wish - speed) / middle(luna_25.FLOWN.guidance.lateral_time)
-        # A wish of 1,633 m/s, told by the square of a float32, is right to 2e-4 m/s.
+        # A wish of 1,633 m/s, rebuilt from the square of a float32, is right to 2e-4 m/s.
         assert 1_633.5 - speed == pytest.approx(ORBIT.burn_speed / ORBIT.burn_time, abs=1e-3)
 
 

@@ -131,7 +131,7 @@ PUBLISHED = {
     **{(f"apollo_{n}", "lateral speed at touchdown"): 4 * FOOT for n in (11, 12, 15)},
     ("surveyor", "vertical speed at touchdown"): 3.0,
 }
-# How far from a published figure an interval may reach, as a share of the figure. Speeds were told with one or two
+# How far from a published figure an interval may reach, as a share of the figure. Speeds were published with one or two
 # digits; the other figures are better known, and what a replay makes of them is less a matter of the last metres.
 FARTHEST = {"m/s": 0.4, "m": 0.2, "s": 0.02, "min": 0.2, "kg": 0.11}
 # Intervals [SI] that reach farther than that, each with its reason.
@@ -272,7 +272,7 @@ def test_luna_25_starts_on_a_circular_orbit_at_100_km():
 def test_luna_25s_burn_makes_18_km_of_its_orbit_and_in_127_s_meets_the_ground():
     plan = luna_25.LUNA_25.plan
     assert (plan.burn_time, plan.burn_limit) == (84.0, 127.0)
-    assert lowest_point(plan.burn_speed) == pytest.approx(18_000.0, abs=1_000.0)  # 4 km in a m/s; told to 0.1 m/s
+    assert lowest_point(plan.burn_speed) == pytest.approx(18_000.0, abs=1_000.0)  # 4 km in a m/s; published to 0.1 m/s
     assert lowest_point(plan.burn_speed * 127.0 / 84.0) < -10_000.0
 
 
@@ -649,10 +649,12 @@ def test_the_page_of_the_documentation_shows_what_the_missions_publish():
 
 
 def test_replaying_all_tells_each_title_before_it_is_flown(monkeypatch):
-    told = []
-    monkeypatch.setattr("lunar_env.replays.catalogue.replay", lambda mission, episodes: (mission, episodes, len(told)))
-    flown = replay_all(3, told.append)
-    assert told == [mission.title for mission in MISSIONS]
+    titles = []
+    monkeypatch.setattr(
+        "lunar_env.replays.catalogue.replay", lambda mission, episodes: (mission, episodes, len(titles))
+    )
+    flown = replay_all(3, titles.append)
+    assert titles == [mission.title for mission in MISSIONS]
     assert flown == [(mission, 3, number) for number, mission in enumerate(MISSIONS, start=1)]
 
 
@@ -664,7 +666,7 @@ def command(monkeypatch, *arguments, missed=0, drawn=False):
     if not drawn:
         monkeypatch.setattr(program, "draw", lambda replays, path: None)
     replays = [made_replay(mission, met=number >= missed) for number, mission in enumerate(MISSIONS)]
-    monkeypatch.setattr(program, "replay_all", lambda episodes, told: replays)
+    monkeypatch.setattr(program, "replay_all", lambda episodes, announce: replays)
     monkeypatch.setattr(sys, "argv", ["missions", *map(str, arguments)])
     try:
         return program.main()

@@ -109,11 +109,11 @@ def test_a_wrong_evaluation_is_one_clear_line_and_exit_code_2(content, words, fo
     if content is not None:
         (folder / "evaluation.json").write_text(content, encoding="utf-8")
     assert command(folder) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1, told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1, message
     for word in words:
-        assert word in told
+        assert word in message
     assert "old" in (folder / "page.md").read_text(encoding="utf-8"), "the page was touched"
 
 

@@ -142,5 +142,5 @@ def test_without_cvxpy_the_pilot_says_what_to_install():
         "except ImportError as error: sys.exit(0 if '.[convex]' in str(error) else str(error))\n"
         "sys.exit('it flies')\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert told.returncode == 0, told.stderr
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert process.returncode == 0, process.stderr

@@ -15,7 +15,7 @@ from lunar_env.faults.kinds import with_fault
 READING = {"altimeter_range": 400.0, "altimeter_valid": 1.0, "velocity_up": -30.0, "altitude": 450.0}
 
 
-def told(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
+def changes_between(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
     """What changed between two readings, by name; what is not given is zero, and the vehicle upright."""
     scenario = load_scenario("resilience", history=2)
     features = Features(scenario)
@@ -32,8 +32,8 @@ def logarithm(value: float, unit: float) -> float:
 
 
 def test_a_range_that_stands_still_while_the_lander_falls_stands_out():
-    good = told(READING, {**READING, "altimeter_range": 370.0, "altitude": 420.0})
-    frozen = told(READING, {**READING, "altitude": 420.0})
+    good = changes_between(READING, {**READING, "altimeter_range": 370.0, "altitude": 420.0})
+    frozen = changes_between(READING, {**READING, "altitude": 420.0})
     assert good["range_0"] == pytest.approx(logarithm(-30.0, 0.5), abs=1e-3)
     assert abs(good["doubt_0"]) < 1e-3
     assert frozen["range_0"] == 0.0
@@ -42,8 +42,8 @@ def test_a_range_that_stands_still_while_the_lander_falls_stands_out():
 
 def test_a_belief_that_jumps_is_told_by_how_much():
     period = load_scenario("resilience").decision_period
-    good = told(READING, {**READING, "altitude": 450.0 - 30.0 * period})
-    jumped = told(READING, {**READING, "altitude": 450.0 - 30.0 * period + 80.0})
+    good = changes_between(READING, {**READING, "altitude": 450.0 - 30.0 * period})
+    jumped = changes_between(READING, {**READING, "altitude": 450.0 - 30.0 * period + 80.0})
     assert good["jump"] == good["jump_in_proportion"] == 0.0
     assert jumped["jump"] == pytest.approx(logarithm(80.0, 5.0), abs=1e-3)
     assert jumped["jump_in_proportion"] == pytest.approx(80.0 / 50.0, abs=1e-3)

@@ -51,8 +51,8 @@ def saved(folder, memory="none"):
     with torch.no_grad():
         network.layers[-1].weight *= 5.0  # so that some actions are clipped
     folder.mkdir()
-    told = {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee", "wishes": WISHES, "differences": differences}
-    save_policy(folder, network, RESILIENCE, told)
+    further = {"trained_steps": 5_000, "seed": 7, "commit": "c0ffee", "wishes": WISHES, "differences": differences}
+    save_policy(folder, network, RESILIENCE, further)
     return folder
 
 
@@ -225,9 +225,9 @@ def test_both_files_tell_the_same_facts_and_nothing_of_the_machine(exported):
 def test_the_command_ends_with_one_line_and_says_what_is_wrong_in_one(tmp_path, capfd):
     folder = saved(tmp_path / "run")
     assert command(export, folder, "--to=torch", f"--out={tmp_path / 'out'}") == 0
-    told = capfd.readouterr()
-    assert re.fullmatch(r"wrote .*policy\.pt2, .*policy\.pt2\.json, .*MODEL_CARD\.md; largest .*: \S+\n", told.out)
-    assert told.err == ""
+    printed = capfd.readouterr()
+    assert re.fullmatch(r"wrote .*policy\.pt2, .*policy\.pt2\.json, .*MODEL_CARD\.md; largest .*: \S+\n", printed.out)
+    assert printed.err == ""
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "MODEL_CARD.md",
         "policy.pt2",
@@ -238,9 +238,9 @@ def test_the_command_ends_with_one_line_and_says_what_is_wrong_in_one(tmp_path, 
         ((tmp_path,), "policy.json is missing"),
     ):
         assert command(export, *arguments) == 2
-        told = capfd.readouterr()
-        assert words in told.err
-        assert told.err.count("\n") == 1
+        printed = capfd.readouterr()
+        assert words in printed.err
+        assert printed.err.count("\n") == 1
 
 
 def test_the_page_shows_how_to_fly_the_file_without_this_project(exported, monkeypatch):
@@ -269,7 +269,7 @@ def change_model(path, change, sealed=True):
     path.write_bytes(body + seal(body) if sealed else body)
 
 
-def told(**texts):
+def metadata_with(**texts):
     return lambda path: change_model(path, lambda _, now: now.update(texts))
 
 
@@ -335,16 +335,19 @@ STRANGE = {
         lambda path: change_model(path, lambda _, texts: texts.clear(), sealed=False),
         ["format None", "lunar_env.exported_policy/1", "agents.export"],
     ),
-    "another format": (told(format="lunar_env.exported_policy/9"), ["exported_policy/9", "exported_policy/1"]),
-    "a history in words": (told(history="two"), ["'history' as int", "'two'"]),
-    "a history that fills the memory": (told(history="1000000000"), ["history from 1 to 4096"]),
-    "scales that are none": (told(scales="[0.0]"), ["a scale above 0 for each channel"]),
-    "scales beyond all numbers": (told(scales=f"[{10**400}]"), ["a scale above 0 for each channel"]),
-    "a wish for another planet": (told(wishes='{"moon.radius": 1.0}'), ["wishes for guidance and decision_period"]),
-    "lists without end": (told(beams="[" * 100_000), ["'beams' as list"]),
-    "channels that are no names": (told(channels=json.dumps(["\x1b[2J"])), ["channels and actions by name"]),
-    "a loop that is none": (told(loop='{"mass.dry": "light"}'), ["numbers for the loop"]),
-    "beams that are none": (told(beams="[3]"), ["three numbers for each beam"]),
+    "another format": (metadata_with(format="lunar_env.exported_policy/9"), ["exported_policy/9", "exported_policy/1"]),
+    "a history in words": (metadata_with(history="two"), ["'history' as int", "'two'"]),
+    "a history that fills the memory": (metadata_with(history="1000000000"), ["history from 1 to 4096"]),
+    "scales that are none": (metadata_with(scales="[0.0]"), ["a scale above 0 for each channel"]),
+    "scales beyond all numbers": (metadata_with(scales=f"[{10**400}]"), ["a scale above 0 for each channel"]),
+    "a wish for another planet": (
+        metadata_with(wishes='{"moon.radius": 1.0}'),
+        ["wishes for guidance and decision_period"],
+    ),
+    "lists without end": (metadata_with(beams="[" * 100_000), ["'beams' as list"]),
+    "channels that are no names": (metadata_with(channels=json.dumps(["\x1b[2J"])), ["channels and actions by name"]),
+    "a loop that is none": (metadata_with(loop='{"mass.dry": "light"}'), ["numbers for the loop"]),
+    "beams that are none": (metadata_with(beams="[3]"), ["three numbers for each beam"]),
     "no control": (
         lambda path: change_model(path, lambda _, texts: texts.pop("control") and None),
         ["'control' as str", "None"],

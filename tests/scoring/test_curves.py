@@ -24,7 +24,7 @@ from agents.scoring import selection as shipping
 from agents.scoring.comparison import comparison
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.interquartile import bootstrap_interval, interquartile_mean
-from agents.scoring.learning_curve import Told, landing_rates, read_told
+from agents.scoring.learning_curve import Updates, landing_rates, read_updates
 from agents.scoring.learning_curve import curves as on_grids
 from agents.scoring.shipped import RESULTS
 from agents.seeds import EVALUATION, SELECTION
@@ -138,20 +138,20 @@ def test_a_single_seed_says_nothing_of_the_others():
 # Curves
 
 
-def told(seconds=(1.0, 2.0, 3.0, 4.0)):
+def four_updates(seconds=(1.0, 2.0, 3.0, 4.0)):
     """Four updates of ten decisions."""
-    return Told(
+    return Updates(
         np.array([10.0, 20.0, 30.0, 40.0]), np.array(seconds), np.array([0, 1, 2, 9.0]), np.array([0, 4, 6, 10.0])
     )
 
 
 def test_a_point_is_the_share_of_the_episodes_that_ended_since_the_one_before():
-    assert landing_rates(told(), np.array([0.0, 20.0, 40.0])) == pytest.approx([1 / 4, 11 / 16])
-    assert landing_rates(told(), np.array([0.0, 10.0, 30.0])) == pytest.approx([math.nan, 3 / 10], nan_ok=True)
+    assert landing_rates(four_updates(), np.array([0.0, 20.0, 40.0])) == pytest.approx([1 / 4, 11 / 16])
+    assert landing_rates(four_updates(), np.array([0.0, 10.0, 30.0])) == pytest.approx([math.nan, 3 / 10], nan_ok=True)
 
 
 def test_the_grids_of_several_runs_end_where_the_first_ended():
-    found = on_grids([told(), told((2.0, 4.0, 6.0, 8.0))])
+    found = on_grids([four_updates(), four_updates((2.0, 4.0, 6.0, 8.0))])
     assert found["decisions"]["grid"] == [10.0, 20.0, 30.0, 40.0]
     assert found["decisions"]["seeds"] == [[None, 0.25, 0.33333, 0.9]] * 2
     assert found["decisions"]["interquartile_mean"] == [None, 0.25, 0.33333, 0.9]
@@ -172,24 +172,24 @@ def write(folder, done, rows):
 def test_what_was_done_twice_counts_once_and_its_seconds_too(tmp_path):
     write(tmp_path, 0, [(10, 1.0, 0.0, 0), (20, 2.0, 0.5, 4), (30, 99.0, 0.0, 8)])
     write(tmp_path, 20, [(30, 3.5, 1 / 3, 6), (40, 4.5, 0.9, 10)])  # from the checkpoint after 20
-    found = read_told(tmp_path)
+    found = read_updates(tmp_path)
     assert found.steps.tolist() == [10, 20, 30, 40]
     assert found.seconds.tolist() == [1.0, 2.0, 3.5, 4.5]
     assert found.landed.tolist() == [0, 2, 2, 9]
     assert found.ended.tolist() == [0, 4, 6, 10]
 
 
-def test_what_is_told_is_on_disk_at_once_for_a_kill_asks_nobody(tmp_path):
+def test_metrics_are_on_disk_at_once_for_a_kill_asks_nobody(tmp_path):
     with Diary(tmp_path, 40, 0) as diary:
         diary.write(10, {"landed": 0.0, "episodes": 2.0, "outcome/landed": 0.5, "speed/seconds": 1.0})
-        assert read_told(tmp_path).landed.tolist() == [1.0]
+        assert read_updates(tmp_path).landed.tolist() == [1.0]
 
 
-def test_a_run_that_never_told_its_seconds_is_refused(tmp_path):
+def test_a_run_without_its_seconds_is_refused(tmp_path):
     with Diary(tmp_path, 40, 0) as diary:
         diary.write(10, {"landed": 0.0, "episodes": 1.0})
     with pytest.raises(RunFolderError, match=r"tensorboard tells no speed/seconds; train it anew"):
-        read_told(tmp_path)
+        read_updates(tmp_path)
 
 
 # The command
@@ -262,9 +262,9 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(copied, f
 
 def test_the_training_of_another_experiment_is_not_taken_for_this_one(copied, capsys):
     assert trained(copied, "--set", "ppo.epochs=2") == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {copied / 'curve' / 'seed0'} is of another experiment (ppo was ")
-    assert told.endswith("choose another --out\n")
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: {copied / 'curve' / 'seed0'} is of another experiment (ppo was ")
+    assert message.endswith("choose another --out\n")
 
 
 @pytest.mark.parametrize(
@@ -284,9 +284,9 @@ def test_the_training_of_another_experiment_is_not_taken_for_this_one(copied, ca
 def test_a_wrong_request_is_refused_before_anything_is_trained(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(train, "learner_of", lambda name: pytest.fail("it trained"))
     assert command(written(tmp_path), f"--out={tmp_path / 'out'}", *arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert words in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert words in message
 
 
 def test_without_a_configuration_it_says_what_it_needs(capsys):
@@ -295,7 +295,7 @@ def test_without_a_configuration_it_says_what_it_needs(capsys):
 
 
 def test_several_curves_are_compared_in_a_table():
-    def told(landed, rates, steps):
+    def curve_of(landed, rates, steps):
         grid = [100.0, 200.0, 300.0]
         curve = {"grid": grid, "interquartile_mean": rates}
         return {
@@ -307,7 +307,9 @@ def test_several_curves_are_compared_in_a_table():
             "seconds": {**curve, "grid": [1.0, 2.0, 3.0]},
         }
 
-    table = comparison({"quick": told((97, 90), [None, 0.9, 0.95], 3000), "never": told((50,), [0.1, 0.2, 0.89], 20)})
+    table = comparison(
+        {"quick": curve_of((97, 90), [None, 0.9, 0.95], 3000), "never": curve_of((50,), [0.1, 0.2, 0.89], 20)}
+    )
     _, _, quick, never, *_ = table.splitlines()
     assert quick == "| quick | 0.960 [0.900, 0.990] | 0.900 | 200 | 2 | 300 |"
     assert never == "| never | 0.960 [0.900, 0.990] | 0.500 | - | - | 2 |"

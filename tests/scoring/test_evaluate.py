@@ -289,9 +289,9 @@ def test_a_landing_below_the_bound_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(evaluate, "episode_bounds", lambda scenario, episodes, *more: np.full(episodes, 1e3))
     assert command("--scenario=resilience_as_planned", "--pilots=cautious", "--episodes=2", f"--out={tmp_path}") == 0
     assert rows_of(tmp_path)[0]["below_bound"] == 2
-    told = "cautious landed 2 of 2 descents in resilience_as_planned with less propellant than the bound"
-    assert told in capsys.readouterr().err
-    assert told in (tmp_path / "report.html").read_text(encoding="utf-8")
+    warning = "cautious landed 2 of 2 descents in resilience_as_planned with less propellant than the bound"
+    assert warning in capsys.readouterr().err
+    assert warning in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_every_episode_is_kept_and_the_report_is_there(results):
@@ -353,11 +353,11 @@ def test_when_all_pilots_fail_there_is_still_a_report_that_says_so(tmp_path, mon
 )
 def test_a_wrong_request_is_one_clear_line_and_exit_code_2(arguments, words, tmp_path, capsys):
     assert command("--episodes=2", f"--out={tmp_path / 'new'}", *arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert told.count("\n") == 1, told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1, message
     for word in words:
-        assert word in told
+        assert word in message
     assert not (tmp_path / "new" / "evaluation.json").exists()
 
 
@@ -365,7 +365,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_flown(tmp
     (tmp_path / "file").touch()
     monkeypatch.setattr(evaluate, "fly_episodes", lambda *request: pytest.fail("it flew"))
     assert command(f"--out={tmp_path / 'file' / 'below'}", "--pilots=as_flown") == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: cannot write into {tmp_path / 'file' / 'below'}: ")
-    assert told.endswith("; choose another --out\n")
-    assert told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: cannot write into {tmp_path / 'file' / 'below'}: ")
+    assert message.endswith("; choose another --out\n")
+    assert message.count("\n") == 1

@@ -1,4 +1,4 @@
-"""The shipped results: what is promised is checked, what is told is what was flown, and the page says the same."""
+"""The shipped results: what is promised is checked, what is shown is what was flown, and the page says the same."""
 
 import json
 import sys
@@ -83,13 +83,13 @@ def flights():
 
 
 def test_the_touchdown_speed_is_that_of_both_parts_of_all_touchdowns():
-    told = spreads(flights())
-    assert told["speed"] == pytest.approx(
+    spread_of = spreads(flights())
+    assert spread_of["speed"] == pytest.approx(
         {"mean": 52.5 / 3, "p99": 50.0, "worst_0.1_percent": 50.0, "worst": 50.0, "deviation": 28.149}, rel=0.03
     )
-    assert told["distance"]["worst"] == 9.0
-    assert told["propellant_used"]["mean"] == 73.0, "propellant counts whatever the end"
-    assert told["propellant_used"]["deviation"] == pytest.approx(np.sqrt(20 / 3))
+    assert spread_of["distance"]["worst"] == 9.0
+    assert spread_of["propellant_used"]["mean"] == 73.0, "propellant counts whatever the end"
+    assert spread_of["propellant_used"]["deviation"] == pytest.approx(np.sqrt(20 / 3))
     lost = Endings(np.array([Outcome.LOST]), {name: column[3:] for name, column in flights().record.items()})
     assert spreads(lost)["speed"] is None
     assert spreads(lost)["propellant_used"]["deviation"] == 0.0
@@ -218,11 +218,11 @@ def test_the_table_says_what_was_flown_and_what_others_published():
         {"words": "landed: at least 99.5 %", "count": 990, "episodes": 1000, "met": False},
     ]
     entry = results.definition(result) | {"flown": {"card": card, "rows": rows, "floors": floors}}
-    told = page([entry, results.definition(result) | {"missing": "no policy"}])
+    markdown = page([entry, results.definition(result) | {"missing": "no policy"}])
     landed = "990/1000 [0.9817, 0.9946] | 958/1000 [0.9437, 0.9688]"
     where = "`resilience` with `time_limit` 40, `start.progress` 0.9 to 1, 6 episodes, seed 1,000,000."
     policy = "Policy: `runs/mine` (`configs/mine.toml` `a=1`, 12,000 decisions, seed 4, commit 0123456789)."
-    assert told.partition("\n\n")[2].splitlines() == [
+    assert markdown.partition("\n\n")[2].splitlines() == [
         "### `small`",
         "",
         f"{where} {policy}",
@@ -255,14 +255,14 @@ def test_the_table_shows_what_was_landed_of_the_survivable_beside_what_was_lande
     flown = {"card": card, "rows": [row], "floors": [promised]}
     flown[SURVIVABLE] = {"episodes": 1000, "survivable": 900, "unseen": 70, "unbraked": 40}
     result = small("runs/mine", shows=("landed", "strict"), among=SURVIVABLE)
-    told = page([results.definition(result) | {"flown": flown}])
+    markdown = page([results.definition(result) | {"flown": flown}])
     assert (
         "6 episodes, seed 1,000,000, of which 900 are [survivable](#which-episodes-count-as-survivable): in 70 the "
         "ground cannot be seen, in 40 the engine does not suffice. Policy: `runs/mine`."
-    ) in told
-    assert "| pilot | landed | landed of the survivable episodes | strict |" in told
-    assert "| `mine` | 880/1000 [0.8584, 0.8987] | 880/900 [0.9660, 0.9856] | 870/1000 [0.8478, 0.8894] |" in told
-    assert "- met, 880/900 [0.9660, 0.9856] against 700 (by luck: p = 1.2e-20): landed: much" in told
+    ) in markdown
+    assert "| pilot | landed | landed of the survivable episodes | strict |" in markdown
+    assert "| `mine` | 880/1000 [0.8584, 0.8987] | 880/900 [0.9660, 0.9856] | 870/1000 [0.8478, 0.8894] |" in markdown
+    assert "- met, 880/900 [0.9660, 0.9856] against 700 (by luck: p = 1.2e-20): landed: much" in markdown
     assert "\n## Which episodes count as survivable\n" in (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 
 
@@ -293,10 +293,11 @@ def test_a_floor_that_is_kept_gives_exit_code_0_and_one_that_is_missed_1(untrain
     assert "1 of 1 floors met; results: " in capsys.readouterr().out
     listed(small(untrained, floors=(Floor(0.0), Floor(1.0, {"speed": 0.0}))))
     assert command(f"--out={tmp_path / 'out'}") == 1
-    told = capsys.readouterr()
-    assert "1 of 2 floors met" in told.out
+    printed = capsys.readouterr()
+    assert "1 of 2 floors met" in printed.out
     assert (
-        "small: **missed**, 0/6: landed with touchdown speed at most 0 m/s: at least 100 % of all episodes" in told.err
+        "small: **missed**, 0/6: landed with touchdown speed at most 0 m/s: at least 100 % of all episodes"
+        in printed.err
     )
     (entry,) = read(tmp_path / "out" / "results.json")["results"]
     assert [row["pilot"] for row in entry["flown"]["rows"]] == ["untrained", "as_flown"]
@@ -332,10 +333,10 @@ def test_what_is_inside_the_frontier_is_told_apart_from_what_nobody_could_land(u
     assert counts == {"episodes": 6, "inside": int((rate < 58.0).sum())} and 0 < counts["inside"] < 6
     assert not ((rate > 55.0) & (rate < 61.0)).any(), "none is so near to the frontier that this test could not tell"
     assert all(row[FRONTIER]["episodes"] == counts["inside"] for row in entry["flown"]["rows"])
-    told = page([entry])
-    assert f"of which {counts['inside']} begin inside [the frontier](pilots.md#the-physical-limit)" in told
-    assert "| pilot | landed | landed of the episodes inside the frontier |" in told
-    assert "landed: at least 0 % of the episodes inside the frontier" in told
+    markdown = page([entry])
+    assert f"of which {counts['inside']} begin inside [the frontier](pilots.md#the-physical-limit)" in markdown
+    assert "| pilot | landed | landed of the episodes inside the frontier |" in markdown
+    assert "landed: at least 0 % of the episodes inside the frontier" in markdown
 
 
 def test_a_result_that_asks_for_nothing_new_is_what_it_was_before():
@@ -367,11 +368,11 @@ def test_flying_one_result_keeps_what_is_known_of_the_others(untrained, listed, 
     assert kept == first[0]
     assert "flown" in flown
     listed(small(untrained, floors=(Floor(0.1),)), two)
-    assert results.told(results.RESULTS[0], {"small": kept})["missing"], "it tells of another definition"
+    assert results.unflown_entry(results.RESULTS[0], {"small": kept})["missing"], "it tells of another definition"
     listed(one, two)
-    assert results.told(one, {"small": kept}) == kept
+    assert results.unflown_entry(one, {"small": kept}) == kept
     (Path(untrained) / "policy.safetensors").write_bytes(b"another")
-    assert results.told(one, {"small": kept})["missing"], "it tells of other weights"
+    assert results.unflown_entry(one, {"small": kept})["missing"], "it tells of other weights"
 
 
 def test_a_pilot_that_fails_costs_no_other_its_result_and_gives_exit_code_1(untrained, listed, tmp_path, monkeypatch):
@@ -402,9 +403,9 @@ def test_a_wrong_request_is_refused_before_anything_is_flown(
     (tmp_path / "bare.md").write_text("no markers\n", encoding="utf-8")
     listed(small(untrained))
     assert command(*arguments) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert words in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert words in message
 
 
 def test_the_tables_go_between_the_markers_of_a_page(untrained, listed, tmp_path):
@@ -412,11 +413,11 @@ def test_the_tables_go_between_the_markers_of_a_page(untrained, listed, tmp_path
     path = tmp_path / "page.md"
     path.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     assert command(f"--out={tmp_path / 'out'}", f"--page={path}") == 0
-    told = path.read_text(encoding="utf-8")
-    assert told.startswith(f"before\n{BEGIN}\n\n")
-    assert told.endswith(f"\n{END}\nafter\n")
-    assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") in told
-    assert "old\n" not in told
+    markdown = path.read_text(encoding="utf-8")
+    assert markdown.startswith(f"before\n{BEGIN}\n\n")
+    assert markdown.endswith(f"\n{END}\nafter\n")
+    assert (tmp_path / "out" / "results.md").read_text(encoding="utf-8") in markdown
+    assert "old\n" not in markdown
 
 
 # What ships
@@ -427,17 +428,17 @@ def test_the_results_have_different_names():
 
 
 def test_the_page_says_what_the_results_say():
-    told = page(read(ROOT / "runs" / "results" / "results.json")["results"])
+    markdown = page(read(ROOT / "runs" / "results" / "results.json")["results"])
     text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    assert f"{BEGIN}\n\n{told}{END}" in text, "run: python -m agents.results --page docs/results.md"
+    assert f"{BEGIN}\n\n{markdown}{END}" in text, "run: python -m agents.results --page docs/results.md"
 
 
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.name)
-def test_what_is_told_of_a_result_is_of_the_policy_that_ships_and_keeps_its_promises(result, monkeypatch):
+def test_the_entry_of_a_result_is_of_the_policy_that_ships_and_keeps_its_promises(result, monkeypatch):
     monkeypatch.chdir(ROOT)
     kept = results.known(ROOT / "runs" / "results" / "results.json")
-    told = results.told(result, kept)
+    entry = results.unflown_entry(result, kept)
     if results.missing(result):
         pytest.skip(results.missing(result))
-    assert "flown" in told, f"run: python -m agents.results --only {result.name} --page docs/results.md"
-    assert all(floor["met"] for floor in told["flown"]["floors"])
+    assert "flown" in entry, f"run: python -m agents.results --only {result.name} --page docs/results.md"
+    assert all(floor["met"] for floor in entry["flown"]["floors"])

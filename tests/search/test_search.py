@@ -221,10 +221,10 @@ def wait_for(process, database, query, seconds=60.0):
 def test_a_trial_that_is_worse_than_the_others_were_is_stopped_soon(algorithm, tmp_path):
     path, out = written(tmp_path, SEARCH.replace("trials = 3", "trials = 6")), tmp_path / "out"
     out.mkdir()
-    told = f"algorithm={algorithm}"
+    override = f"algorithm={algorithm}"
     spaces = {"ppo.learning_rate": optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)}
     row = {"landed": 40, "landed_strict": 40, "wilson": [0.9, 1.0], "episodes": 40, "touchdown_speed": 1.0}
-    with study_of(path, out, told) as study:
+    with study_of(path, out, override) as study:
         for rate in (1e-3, 2e-3, 3e-3, 4e-3, 5e-3):  # five that landed from the first report on
             study.add_trial(
                 create_trial(
@@ -235,9 +235,9 @@ def test_a_trial_that_is_worse_than_the_others_were_is_stopped_soon(algorithm, t
                     intermediate_values=dict.fromkeys(range(1, 21), 0.9),
                 )
             )
-    code, said = command(path, f"--out={out}", "--set", told)
+    code, said = command(path, f"--out={out}", "--set", override)
     assert code == 0
-    trial = trials_of(path, out, told)[-1]
+    trial = trials_of(path, out, override)[-1]
     assert trial.state == TrialState.PRUNED
     # Four rounds of 1024 decisions: the second ends the half that is never cut short.
     assert max(trial.intermediate_values) == 10
@@ -440,11 +440,11 @@ def test_two_processes_share_one_study(tmp_path):
 def test_a_space_that_cannot_be_searched_is_refused_before_there_is_a_study(entry, words, tmp_path, capsys):
     path = written(tmp_path, f'experiment = "tiny.toml"\n[space]\n{entry}\n')
     assert command(path, f"--out={tmp_path / 'out'}")[0] == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "Traceback" not in message
     for word in words:
-        assert word in told, told
+        assert word in message, message
     assert not (tmp_path / "out").exists()
 
 
@@ -464,11 +464,11 @@ def test_a_space_that_cannot_be_searched_is_refused_before_there_is_a_study(entr
 def test_a_request_that_cannot_be_met_is_refused(arguments, words, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(search_study, "ATTEMPTS", 1)
     assert command(written(tmp_path), f"--out={tmp_path / 'out'}", *arguments)[0] == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
     for word in words:
-        assert word in told, told
-    assert "secret" not in told
+        assert word in message, message
+    assert "secret" not in message
 
 
 def test_overrides_of_the_command_line_replace_those_of_the_file(tmp_path):
@@ -484,8 +484,8 @@ def test_overrides_of_the_command_line_replace_those_of_the_file(tmp_path):
 def test_a_study_that_asks_for_something_else_is_not_joined(finished, capsys):
     path, out, _ = finished
     assert command(path, f"--out={out}", "--set", "num_envs=32")[0] == 2
-    told = capsys.readouterr().err
-    assert "study 'hunt_s0' asks for something else: experiment.num_envs: was 64, is 32; put it back, or" in told
+    message = capsys.readouterr().err
+    assert "study 'hunt_s0' asks for something else: experiment.num_envs: was 64, is 32; put it back, or" in message
 
 
 def test_a_search_is_not_started_by_torchrun(finished, monkeypatch, capsys):

@@ -194,8 +194,10 @@ def test_three_doppler_beams_give_the_velocity_back() -> None:
     speeds = dict(start__speed=Range(-80.0, 100.0), start__cross_speed=Range(-50.0, 50.0))
     scenario = flown_by(lidar, **HANGING, **speeds, start__descent_rate=Range(-20.0, 100.0), start__altitude=3_000.0)
     descent, _ = leaning(scenario, 300, 0.7)
-    beams, told = beams_of(descent, lidar), column(descent, "doppler_lidar.speed")
-    solved = np.array([np.linalg.lstsq(beam, speed, rcond=None)[0] for beam, speed in zip(beams, told, strict=True)])
+    beams, speeds_seen = beams_of(descent, lidar), column(descent, "doppler_lidar.speed")
+    solved = np.array(
+        [np.linalg.lstsq(beam, speed, rcond=None)[0] for beam, speed in zip(beams, speeds_seen, strict=True)]
+    )
     # The beams stand 22.5 degrees about their axis: errors across it grow by 1 / sin(22.5 degrees) = 2.6.
     assert np.abs(solved - column(descent, "motion.velocity")).max() < 2.6 * 8 * ROUNDING * 100.0
 
@@ -243,8 +245,8 @@ def test_no_beams_noise_tells_anothers_nor_its_own_a_tick_later_nor_a_speeds_a_r
     noisy = replace(LASER, beams=3, half_angle=0.2, doppler=True, noise=0.5, speed_noise=0.1)
     finders = (noisy, replace(noisy, name="radar", beams=2), replace(noisy, name="lidar", beams=1))
     seen = watch(flown_by(*finders, **HANGING, start__altitude=500.0), 4_000, 2)
-    told = [seen[f"{finder.name}.{quantity}"] for finder in finders for quantity in ("range", "speed")]
-    columns = [one for table in told for tick in table for one in tick.reshape(4_000, -1).T]
+    tables = [seen[f"{finder.name}.{quantity}"] for finder in finders for quantity in ("range", "speed")]
+    columns = [one for table in tables for tick in table for one in tick.reshape(4_000, -1).T]
     assert len(columns) == 2 * 2 * (3 + 2 + 1)
     assert independent(columns)
 
@@ -380,7 +382,7 @@ def actions_of(descent: Descent, step: int, first_lander: int = 0) -> torch.Tens
     return torch.from_numpy(wave.astype(np.float32))
 
 
-def story(scenario: Scenario, *names: str, landers: int = 64, decisions: int = 60) -> dict[str, torch.Tensor]:
+def recorded(scenario: Scenario, *names: str, landers: int = 64, decisions: int = 60) -> dict[str, torch.Tensor]:
     """Quantities over some decisions, bit for bit: names to (decisions + 1, landers, ...)."""
     descent = Descent(scenario, landers, seed=5, autoreset="disabled")
     shown = [[descent.state[name].clone()] for name in names]
@@ -403,7 +405,7 @@ def test_the_first_instruments_readings_are_the_same_whatever_comes_after_it(
     names = [f"altimeter.{quantity}" for quantity in READING] + ["drawn.altimeter.noise", "drawn.altimeter.delay"]
     names += ["motion.position", "belief.velocity_error"]
     alone, among = (
-        story(low(*finders, **all_faults(probability=0.5)), *names) for finders in ((busy,), (busy, *others))
+        recorded(low(*finders, **all_faults(probability=0.5)), *names) for finders in ((busy,), (busy, *others))
     )
     for name, values in alone.items():
         assert torch.equal(values, among[name]), name
@@ -417,7 +419,7 @@ def test_an_instrument_without_faults_is_spared_from_each_and_the_other_suffers(
     struck = replace(spared, name="struck", faulty=True)
     finders = (spared, struck) if spared_first else (struck, spared)
     names = [f"{finder.name}.{quantity}" for finder in finders for quantity in READING]
-    sound, faulty = (story(low(*finders, **changes), *names) for changes in ({}, with_fault(name, **FAULTS[name])))
+    sound, faulty = (recorded(low(*finders, **changes), *names) for changes in ({}, with_fault(name, **FAULTS[name])))
     changed = {path for path in names if not torch.equal(sound[path], faulty[path])}
     assert changed
     assert all(path.startswith("struck.") for path in changed)
@@ -426,19 +428,19 @@ def test_an_instrument_without_faults_is_spared_from_each_and_the_other_suffers(
 def test_faults_hit_the_beams_of_an_instrument_one_by_one() -> None:
     # A lost or a frozen sample is one beam's; a window and a height count for all of them alike.
     losing = low(CONE, **with_fault("dropout", loss=0.5))
-    valid = story(losing, "cone.valid", decisions=1)["cone.valid"][1].view(torch.float32)
+    valid = recorded(losing, "cone.valid", decisions=1)["cone.valid"][1].view(torch.float32)
     assert is_share(float(valid.sum()), 3 * 64, 0.5)
     assert {int(count) for count in valid.sum(dim=1)} == {0, 1, 2, 3}
     freezing = low(CONE, **with_fault("frozen_reading", share=0.5), decision_period=TICK)
-    ranges = story(freezing, "cone.range", decisions=2)["cone.range"]
+    ranges = recorded(freezing, "cone.range", decisions=2)["cone.range"]
     same = (ranges[2] == ranges[1]).float()
     assert is_share(float(same.sum()), 3 * 64, 0.5)
     assert {int(count) for count in same.sum(dim=1)} == {0, 1, 2, 3}
     blind = low(CONE, **with_fault("late_acquisition", altitude=10.0))
-    told = story(blind, "cone.valid", "record.height", decisions=1)
-    below = told["record.height"][1].view(torch.float32) <= 10.0
+    columns = recorded(blind, "cone.valid", "record.height", decisions=1)
+    below = columns["record.height"][1].view(torch.float32) <= 10.0
     assert 0 < below.sum() < 64
-    assert torch.equal(told["cone.valid"][1].view(torch.float32) > 0.5, below[:, None].expand(64, 3))
+    assert torch.equal(columns["cone.valid"][1].view(torch.float32) > 0.5, below[:, None].expand(64, 3))
 
 
 def test_the_drawn_numbers_of_each_instrument_stand_under_its_name_and_act_on_it_alone() -> None:
@@ -458,9 +460,9 @@ def test_the_drawn_numbers_of_each_instrument_stand_under_its_name_and_act_on_it
     for finder in (one, two):
         slant = origin[..., 2] / -beams_of(descent, finder)[..., 2]
         wanted = slant * drawn[f"{finder.name}.scale"][:, None] + drawn[f"{finder.name}.bias"][:, None]
-        told = of_all_beams(descent, finder.name, "range")
+        ranges = of_all_beams(descent, finder.name, "range")
         assert (
-            np.abs(told / wanted - 1.0).max() < 2e-6
+            np.abs(ranges / wanted - 1.0).max() < 2e-6
         )  # 8 roundings over a cosine of 0.7, and over a share lost to bias
 
 
@@ -513,8 +515,8 @@ def test_the_row_shows_each_beams_state_over_its_scale() -> None:
     scales = {"range": scenario.ceiling, "valid": 1.0, "speed": scenario.top_speed}
     fresh = set()
     for step in range(60):
-        told = descent.step(actions_of(descent, step))
-        shown, at = descent.observations.read(told.observation), 0
+        transition = descent.step(actions_of(descent, step))
+        shown, at = descent.observations.read(transition.observation), 0
         for finder in SEVERAL:
             tick, stamped = column(descent, "episode.tick"), of_all_beams(descent, finder.name, "range_tick")
             for beam in range(finder.beams):
@@ -523,9 +525,9 @@ def test_the_row_shows_each_beams_state_over_its_scale() -> None:
                         value, scale = (tick - stamped[:, beam]) * TICK, 10.0
                     else:
                         value, scale = of_all_beams(descent, finder.name, quantity)[:, beam], scales[quantity]
-                    wrong = told.observation[:, at].double().numpy() * scale - value
+                    wrong = transition.observation[:, at].double().numpy() * scale - value
                     assert np.abs(wrong).max() <= 4 * ROUNDING * np.abs(value).max()  # times a scale's reciprocal
-                    assert torch.equal(shown[finder.labels(quantity)[beam]], told.observation[:, at] * scale)
+                    assert torch.equal(shown[finder.labels(quantity)[beam]], transition.observation[:, at] * scale)
                     at += 1
             if (tick[:, None] - stamped).min() < 10.0:
                 fresh.add(finder.name)
@@ -540,10 +542,10 @@ def test_a_history_stacks_the_rows_of_all_instruments() -> None:
     rows = [short.state.observation.clone()] * 3
     assert same_bits(long.state.observation, torch.cat(rows, dim=1))
     for step in range(80):
-        told, plain = long.step(actions_of(long, step)), short.step(actions_of(short, step))
-        assert not told.done.any()
+        transition, plain = long.step(actions_of(long, step)), short.step(actions_of(short, step))
+        assert not transition.done.any()
         rows = [*rows[1:], plain.observation]
-        assert same_bits(told.observation, torch.cat(rows, dim=1))
+        assert same_bits(transition.observation, torch.cat(rows, dim=1))
 
 
 def test_the_truth_is_the_height_and_the_closing_speed_in_every_beam() -> None:
@@ -555,10 +557,10 @@ def test_the_truth_is_the_height_and_the_closing_speed_in_every_beam() -> None:
         for finder in scenario.sensors:
             speeds = np.einsum("nbi,ni->nb", beams_of(descent, finder), velocity)
             for beam in range(finder.beams):
-                told = {quantity: shown[finder.labels(quantity)[beam]].double().numpy()
+                sample = {quantity: shown[finder.labels(quantity)[beam]].double().numpy()
                         for quantity in ("range", "valid", "age")}  # fmt: skip
-                assert np.abs(told["range"] / height - 1.0).max() < 4 * ROUNDING
-                assert (told["valid"] == 1.0).all() and (told["age"] == 0.0).all()
+                assert np.abs(sample["range"] / height - 1.0).max() < 4 * ROUNDING
+                assert (sample["valid"] == 1.0).all() and (sample["age"] == 0.0).all()
                 if finder.doppler:
                     fast = shown[finder.labels("speed")[beam]].double().numpy()
                     assert np.abs(fast - speeds[:, beam]).max() < 8 * ROUNDING * 400.0
@@ -800,8 +802,8 @@ def test_every_device_flies_in_resilience_and_sees_the_ground_from_within_its_ra
         least, most = (torch.from_numpy(bound) for bound in descent.observations.bounds())
         seen = torch.zeros(finder.beams, dtype=torch.bool)
         for step in range(50):
-            told = descent.step(actions_of(descent, step))
-            assert ((told.observation >= least) & (told.observation <= most)).all()  # no NaN either
-            assert told.reward.isfinite().all()
+            transition = descent.step(actions_of(descent, step))
+            assert ((transition.observation >= least) & (transition.observation <= most)).all()  # no NaN either
+            assert transition.reward.isfinite().all()
             seen |= (descent.state[f"{finder.name}.valid"].reshape(32, -1) > 0.5).any(dim=0)
         assert seen.all() or not sees

@@ -370,11 +370,11 @@ def test_delayed_readings_are_late_and_say_so_only_if_stamped(unstamped: float) 
     # Taken in [3 s, 7 s), ticks 30 to 69, a sample comes after 7 ticks instead of 2. So tick 31's is the last that
     # comes in time (tick 29's), then there is nothing new until tick 37, and at tick 72 a prompt one overtakes.
     taken = np.where(now <= 31, now - 2, np.where(now < 37, 29, np.where(now < 72, now - 7, now - 2)))
-    told = seen["sample_tick"][2:, 0]
+    stamp = seen["sample_tick"][2:, 0]
     assert np.array_equal(seen["range"][2:, 0], truth[taken[2:] - 1])
     late = (taken >= 30) & (taken < 70)
-    assert np.array_equal(told, (taken + np.where(late, 5 * unstamped, 0.0))[2:])
-    assert (np.diff(told) >= 0).all()
+    assert np.array_equal(stamp, (taken + np.where(late, 5 * unstamped, 0.0))[2:])
+    assert (np.diff(stamp) >= 0).all()
 
 
 def test_a_fault_is_in_its_share_of_the_episodes() -> None:

@@ -200,7 +200,7 @@ def test_a_function_and_a_row_are_a_trainer(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setitem(ALGORITHMS, "toy", Algorithm("toy", f"{__name__}.search_at_random"))
     assert train.main() == 0
-    story, card = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("run.json", "policy.json"))
-    assert story["training"]["steps"] == card["trained_steps"] == 512
+    record, card = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("run.json", "policy.json"))
+    assert record["training"]["steps"] == card["trained_steps"] == 512
     rows = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))["results"]
     assert [(row["pilot"], row["episodes"]) for row in rows] == [("as_flown", 4), ("run", 4)]

@@ -151,10 +151,10 @@ HARMS = {
 def test_a_run_whose_newest_checkpoint_is_broken_goes_on_from_the_one_before_and_says_so(harm, run, capsys):
     harm(run / "checkpoint.pt")
     assert matches(load_checkpoint(run, EXPERIMENT), 1)
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert f"{run / 'checkpoint.pt'} " in told
-    assert f"going on from {run / 'checkpoint.previous.pt'}" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert f"{run / 'checkpoint.pt'} " in message
+    assert f"going on from {run / 'checkpoint.previous.pt'}" in message
     # A broken file must not take the place of the good one: a kill at that moment would cost the run.
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         Fuse(patch, burns_for=1, label="put checkpoint.pt in place")
@@ -171,10 +171,10 @@ def test_a_run_whose_checkpoints_are_both_broken_is_refused_by_their_names(harm,
     harm(run / "checkpoint.pt")
     with pytest.raises(RunFolderError) as refused:
         load_checkpoint(run, EXPERIMENT)
-    told = str(refused.value)
-    assert f"{run / 'checkpoint.pt'} " in told
-    assert f"{run / 'checkpoint.previous.pt'} cannot be read" in told
-    assert told.endswith("; start the run anew")
+    message = str(refused.value)
+    assert f"{run / 'checkpoint.pt'} " in message
+    assert f"{run / 'checkpoint.previous.pt'} cannot be read" in message
+    assert message.endswith("; start the run anew")
 
 
 def test_no_single_bit_can_change_what_is_loaded(run, capsys):
@@ -185,10 +185,10 @@ def test_no_single_bit_can_change_what_is_loaded(run, capsys):
         flipped[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
         path.write_bytes(flipped)
         saved = load_checkpoint(run, EXPERIMENT)
-        told = capsys.readouterr().err
+        message = capsys.readouterr().err
         # The rest is filling between the records of the archive, or a date.
-        found += bool(told)
-        assert matches(saved, 1 if told else 2)
+        found += bool(message)
+        assert matches(saved, 1 if message else 2)
     assert found > 75
 
 
@@ -250,11 +250,11 @@ def test_a_full_disk_is_told_with_the_last_good_checkpoint_which_still_loads(dis
     with pytest.MonkeyPatch.context() as patch, pytest.raises(RunFolderError) as stopped:
         disk(patch)
         save_checkpoint(run, EXPERIMENT, state(3))
-    told = str(stopped.value)
-    assert f"cannot write {run / 'checkpoint.pt'}" in told
+    message = str(stopped.value)
+    assert f"cannot write {run / 'checkpoint.pt'}" in message
     if disk is not full_and_silent:
-        assert "No space left on device" in told
-    good = Path(told.rpartition("the last good checkpoint is ")[2])
+        assert "No space left on device" in message
+    good = Path(message.rpartition("the last good checkpoint is ")[2])
     assert matches(torch.load(good, weights_only=True), 2)
     assert matches(load_checkpoint(run, EXPERIMENT), 2)
     assert not list(run.glob(".*")), "half a file is left"
@@ -507,8 +507,8 @@ def test_a_process_that_is_killed_ends_with_the_same_bits_when_it_is_resumed(mem
             continue  # it had ended
         hits += 1
         resumed = command(f"--resume={folder}")
-        told = resumed.communicate(timeout=120)[1]
-        assert resumed.returncode == 0, told
+        message = resumed.communicate(timeout=120)[1]
+        assert resumed.returncode == 0, message
         assert not differences(end_of(wanted, folder), expected)
         assert (folder / "evaluation.json").exists()
         if hits == kills:

@@ -71,12 +71,12 @@ def test_asked_for_at_once_or_step_by_step_a_decision_is_the_same(kind):
     action, ended = torch.full((16, at_once.descent.action_size), -0.1), 0
     for _ in range(60):
         seen, transition, final = at_once.fly(action)
-        expected, told, last = by_steps.step(action)
-        assert torch.equal(transition.outcome, told.outcome)
-        assert torch.equal(transition.reward, told.reward)
+        expected, reference, last = by_steps.step(action)
+        assert torch.equal(transition.outcome, reference.outcome)
+        assert torch.equal(transition.reward, reference.reward)
         assert same(seen, expected)
         assert last is None or same(final, last)
-        ended += int(told.done.sum())
+        ended += int(reference.done.sum())
     assert ended > 0
 
 
@@ -88,12 +88,12 @@ def test_a_recorded_decision_is_the_same_bit_for_bit(kind):
     action, ended = torch.full((512, plain.descent.action_size), -0.1, device="cuda"), 0
     for k in range(60):
         seen, transition, final = recorded.step(action - 0.01 * k)
-        expected, told, last = plain.fly(action - 0.01 * k)
-        assert torch.equal(transition.outcome, told.outcome)
-        assert torch.equal(transition.reward, told.reward)
+        expected, reference, last = plain.fly(action - 0.01 * k)
+        assert torch.equal(transition.outcome, reference.outcome)
+        assert torch.equal(transition.reward, reference.reward)
         assert same(seen, expected)
         assert same(final, last)
-        ended += int(told.done.sum())
+        ended += int(reference.done.sum())
     assert recorded.recorded.graph is not None
     assert ended > 0
 
@@ -103,5 +103,5 @@ def test_a_recorded_decision_is_the_same_bit_for_bit(kind):
 def test_what_is_recorded_is_not_done_by_recording_it():
     total = torch.zeros(3, device="cuda")
     add = Recorded(lambda given: total.add_(given).clone())
-    told = [add(torch.full((3,), float(k), device="cuda")).tolist() for k in (1, 2, 3)]
-    assert told == [[1.0] * 3, [3.0] * 3, [6.0] * 3]
+    sums = [add(torch.full((3,), float(k), device="cuda")).tolist() for k in (1, 2, 3)]
+    assert sums == [[1.0] * 3, [3.0] * 3, [6.0] * 3]

@@ -58,8 +58,8 @@ def curriculum(start=0.0, step=0.25, promote_at=0.9, episodes=1, landers=4):
     return made
 
 
-def told(made, *outcomes):
-    """What a step tells that ends with these outcomes."""
+def step_ending(made, *outcomes):
+    """The transition of a step that ends with these outcomes."""
     codes = torch.tensor([int(Outcome[name]) for name in outcomes], dtype=torch.int32)
     out_of_time, flying = codes == int(Outcome.OUT_OF_TIME), codes == int(Outcome.FLYING)
     return replace(made.descent.transition(), outcome=codes, terminated=~(out_of_time | flying), truncated=out_of_time)
@@ -98,38 +98,38 @@ def test_the_batch_draws_worse_faults_after_a_promotion():
 
 def test_an_episode_that_began_before_the_faults_became_worse_counts_for_neither():
     made = curriculum()
-    made.add(told(made, "LANDED", "CRASHED", "FLYING", "OUT_OF_TIME"))
-    made.add(told(made, "LANDED", "FLYING", "FLYING", "FLYING"))
+    made.add(step_ending(made, "LANDED", "CRASHED", "FLYING", "OUT_OF_TIME"))
+    made.add(step_ending(made, "LANDED", "FLYING", "FLYING", "FLYING"))
     assert made.counts.tolist() == [2, 4]
     assert made.promotes(1, 1)
     assert made.counts.tolist() == [0, 0]
-    made.add(told(made, "LANDED", "FLYING", "CRASHED", "FLYING"))
+    made.add(step_ending(made, "LANDED", "FLYING", "CRASHED", "FLYING"))
     assert made.counts.tolist() == [0, 0], "these began in milder days"
-    made.add(told(made, "LANDED", "LANDED", "CRASHED", "FLYING"))
+    made.add(step_ending(made, "LANDED", "LANDED", "CRASHED", "FLYING"))
     assert made.counts.tolist() == [1, 2]
 
 
 def test_old_failures_are_not_held_against_a_pilot():
     made = curriculum(episodes=4)
-    made.add(told(made, *["CRASHED"] * 4))
+    made.add(step_ending(made, *["CRASHED"] * 4))
     assert not made.promotes(*made.counts.tolist())
-    made.add(told(made, "LANDED", "LANDED", "FLYING", "FLYING"))
+    made.add(step_ending(made, "LANDED", "LANDED", "FLYING", "FLYING"))
     assert not made.promotes(*made.counts.tolist())
     assert made.counts.tolist() == [2, 2], "it counts anew before there are enough"
-    made.add(told(made, "FLYING", "FLYING", "LANDED", "LANDED"))
+    made.add(step_ending(made, "FLYING", "FLYING", "LANDED", "LANDED"))
     assert made.promotes(*made.counts.tolist())
 
 
 def test_a_curriculum_put_back_counts_on_and_draws_as_it_did():
     made = curriculum(step=0.5)
     made.promotes(1, 1)
-    made.add(told(made, "CRASHED", "LANDED", "FLYING", "FLYING"))
-    made.add(told(made, "LANDED", "FLYING", "FLYING", "LANDED"))
+    made.add(step_ending(made, "CRASHED", "LANDED", "FLYING", "FLYING"))
+    made.add(step_ending(made, "LANDED", "FLYING", "FLYING", "LANDED"))
     saved = made.snapshot()
     other = curriculum(step=0.5)
     other.restore(saved)
     for each in (made, other):  # whatever happens next
-        each.add(told(each, *["LANDED"] * 4))
+        each.add(step_ending(each, *["LANDED"] * 4))
     assert other.severity == made.severity == 0.5
     assert other.counts.tolist() == made.counts.tolist() == [4, 4]
     assert saved["counts"].tolist() == [1, 1], "the snapshot goes on counting"

@@ -62,8 +62,8 @@ def test_who_imitates_a_pilot_that_lands_comes_to_land(tmp_path):
 
 def test_a_training_goes_on_from_what_was_imitated(tmp_path):
     wanted = experiment()
-    told = learn(wanted, RESILIENCE, RESILIENCE, tmp_path, resume=False)
-    assert told["steps"] == wanted.total_steps
+    training = learn(wanted, RESILIENCE, RESILIENCE, tmp_path, resume=False)
+    assert training["steps"] == wanted.total_steps
 
 
 @pytest.mark.parametrize("pilot", ["cautious", "wary"])
@@ -79,7 +79,7 @@ def test_stopped_and_resumed_the_weights_are_the_same_bit_for_bit(memory, rollou
         folder = tmp_path / name
         folder.mkdir()
 
-        def stop(steps, told, stops=stops):
+        def stop(steps, metrics, stops=stops):
             if stops and steps > rollouts * ROLLOUT:  # and the checkpoint of this moment is not yet written
                 raise KeyboardInterrupt
 
@@ -92,8 +92,8 @@ def test_stopped_and_resumed_the_weights_are_the_same_bit_for_bit(memory, rollou
 
 
 def test_a_training_may_be_all_imitation(tmp_path):
-    told = learn(experiment(updates=0), RESILIENCE, RESILIENCE, tmp_path, resume=False)
-    assert told["steps"] == 4 * ROLLOUT
+    training = learn(experiment(updates=0), RESILIENCE, RESILIENCE, tmp_path, resume=False)
+    assert training["steps"] == 4 * ROLLOUT
     assert (tmp_path / "policy.safetensors").exists()
 
 
@@ -176,7 +176,7 @@ def test_a_pilot_that_needs_an_inertial_state_is_refused_before_anything_is_trai
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"imitation": {"pilot": "cautious", "steps": 10**9}}, r"imitation\.steps must be at most total_steps"),
         ({"algorithm": "sb3.ppo", "ppo": {}}, r"sb3\.ppo imitates nobody; rsl_rl\.ppo knows"),
@@ -187,8 +187,8 @@ def test_a_pilot_that_needs_an_inertial_state_is_refused_before_anything_is_trai
         ),
     ],
 )
-def test_an_imitation_that_cannot_be_is_refused(changes, told):
-    with pytest.raises(ValueError, match=told):
+def test_an_imitation_that_cannot_be_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
         experiment(**changes)
 
 

@@ -154,16 +154,16 @@ def recursion(made, looks_at_the_end=True):
     seen = see()
     for action in storage.actions:
         value, memory = thought(critic, seen, memory)
-        told = descent.step(action)
+        transition = descent.step(action)
         at_the_end, _ = thought(critic, see(), memory)
-        descent.reset(mask=told.done)
-        seen, memory = see(), forgotten(memory, told.done)
+        descent.reset(mask=transition.done)
+        seen, memory = see(), forgotten(memory, transition.done)
         next_value, _ = thought(critic, seen, memory)
         last = at_the_end if looks_at_the_end else next_value
-        to_come = torch.where(told.done, torch.where(told.truncated, last[:, 0], 0.0), next_value[:, 0])
-        rows.append((value[:, 0].double(), told.reward.double(), to_come.double(), told.done))
-        terminated.append(told.terminated)
-        truncated.append(told.truncated)
+        to_come = torch.where(transition.done, torch.where(transition.truncated, last[:, 0], 0.0), next_value[:, 0])
+        rows.append((value[:, 0].double(), transition.reward.double(), to_come.double(), transition.done))
+        terminated.append(transition.terminated)
+        truncated.append(transition.truncated)
     returns, advantage = [], torch.zeros(made.experiment.num_envs)
     for value, reward, to_come, done in reversed(rows):
         later = torch.where(done, 0.0, advantage)
@@ -205,13 +205,13 @@ def test_a_lander_forgets_its_descent_when_it_ends_and_the_others_remember_their
             models = (algorithm.actor, algorithm.critic)
             remembered = [thought(model, made.seen, model.get_hidden_state())[1] for model in models]
             action = algorithm.act(made.seen)
-            made.seen, told, final = made.descents.step(action)
+            made.seen, transition, final = made.descents.step(action)
             algorithm.storage.clear()  # it is soon full, and is not what is looked at here
-            extras = {"time_outs": told.truncated, "final_obs": final}
-            algorithm.process_env_step(made.seen, told.reward, told.done, extras)
+            extras = {"time_outs": transition.truncated, "final_obs": final}
+            algorithm.process_env_step(made.seen, transition.reward, transition.done, extras)
             for model, memory_before in zip(models, remembered, strict=True):
-                assert same(model.get_hidden_state(), forgotten(memory_before, told.done))
-            ended += int(told.done.sum())
+                assert same(model.get_hidden_state(), forgotten(memory_before, transition.done))
+            ended += int(transition.done.sum())
     assert ended >= 20
 
 
@@ -278,15 +278,15 @@ def test_what_flies_is_what_was_trained(memory, tmp_path):
             expected = actor(seen).clamp(-1.0, 1.0)
             actions.append(pilot.act(descents.descent.state.observation))
             torch.testing.assert_close(actions[-1], expected, rtol=0.0, atol=1e-6)
-            seen, told, _ = descents.step(expected)
-            actor.reset(told.done)
-            pilot.reset(told.done)
-            ended += int(told.done.sum())
+            seen, transition, _ = descents.step(expected)
+            actor.reset(transition.done)
+            pilot.reset(transition.done)
+            ended += int(transition.done.sum())
     assert ended >= 20
     assert (torch.stack(actions).std(dim=(0, 1)) > 0.002).all(), "it does the same all the time"
 
 
-# What is told
+# Metrics
 
 
 def test_the_tally_tells_what_a_naive_count_tells(tmp_path):
@@ -295,19 +295,22 @@ def test_the_tally_tells_what_a_naive_count_tells(tmp_path):
     step, met = made.descents.step, []
 
     def watched(action):
-        seen, told, final = step(action)
+        seen, transition, final = step(action)
         met.extend(
-            (Outcome(int(told.outcome[row])), {name: float(column[row]) for name, column in told.ended.items()})
-            for row in told.done.nonzero().flatten().tolist()
+            (
+                Outcome(int(transition.outcome[row])),
+                {name: float(column[row]) for name, column in transition.ended.items()},
+            )
+            for row in transition.done.nonzero().flatten().tolist()
         )
-        return seen, told, final
+        return seen, transition, final
 
     made.descents.step = watched
     for _ in range(3):
         met.clear()
         made.rollout()
         made.algorithm.storage.clear()
-        told = tally.close()
+        metrics = tally.close()
         outcomes = [outcome for outcome, _ in met]
         ground = [record for outcome, record in met if outcome not in (Outcome.OUT_OF_TIME, Outcome.LOST)]
         landed = outcomes.count(Outcome.LANDED)
@@ -323,22 +326,23 @@ def test_the_tally_tells_what_a_naive_count_tells(tmp_path):
             **{f"flight/{name}": sum(record[name] for _, record in met) / len(met) for name in TOTALS},
             **{f"flight/{name}": sum(record[name] for record in ground) / len(ground) for name in SPEEDS},
         }
-        assert told == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        assert metrics == pytest.approx(expected, rel=1e-5, abs=1e-6)
         assert len({outcome for outcome in outcomes}) >= 2
     assert tally.landing_rate == pytest.approx(recent[0] / recent[1])
-    assert tally.close()["episodes"] == 0, "what was told is told again"
+    assert tally.close()["episodes"] == 0, "episodes are counted twice"
 
 
 def test_landings_are_counted():
     descent = Descent(TOY_PRACTICE, 4, seed=0, autoreset="disabled")
     tally = Tally(descent)
-    told = descent.step(torch.zeros(4, 1))
-    told.outcome[:] = torch.tensor([Outcome.LANDED, Outcome.FLYING, Outcome.OUT_OF_TIME, Outcome.LANDED])
-    told.truncated[:] = told.outcome == int(Outcome.OUT_OF_TIME)
-    told.terminated[:] = told.outcome == int(Outcome.LANDED)
-    told.ended["descent_rate"][:] = torch.tensor([1.0, 70.0, 50.0, 2.0])  # those in the air have none, or an old one
-    told.ended["propellant_used"][:] = torch.tensor([10.0, 100.0, 30.0, 20.0])
-    tally.add(told)
+    transition = descent.step(torch.zeros(4, 1))
+    transition.outcome[:] = torch.tensor([Outcome.LANDED, Outcome.FLYING, Outcome.OUT_OF_TIME, Outcome.LANDED])
+    transition.truncated[:] = transition.outcome == int(Outcome.OUT_OF_TIME)
+    transition.terminated[:] = transition.outcome == int(Outcome.LANDED)
+    # Those in the air have no descent rate at touchdown, or an old one.
+    transition.ended["descent_rate"][:] = torch.tensor([1.0, 70.0, 50.0, 2.0])
+    transition.ended["propellant_used"][:] = torch.tensor([10.0, 100.0, 30.0, 20.0])
+    tally.add(transition)
     closed = tally.close()
     assert closed["episodes"] == 3
     assert closed["landed"] == pytest.approx(closed["outcome/landed"]) == pytest.approx(2 / 3)
@@ -366,20 +370,20 @@ def test_tensorboard_shows_every_update_once_even_if_the_run_was_cut_off(tmp_pat
     def killed(self):
         raise KeyboardInterrupt
 
-    told = Learner.told
+    metrics = Learner.metrics
 
     def saves_after_the_first(self, losses, seconds):
-        names = told(self, losses, seconds)
+        names = metrics(self, losses, seconds)
         if self.steps == self.steps_each_time:
             self.save()
         return names
 
     monkeypatch.setattr(Learner, "update", saved_after_the_first_and_killed_after_the_second)
-    monkeypatch.setattr(Learner, "told", saves_after_the_first)
+    monkeypatch.setattr(Learner, "metrics", saves_after_the_first)
     with pytest.raises(KeyboardInterrupt):
         learn(wanted, HURRIED, HURRIED, tmp_path, resume=False)
     monkeypatch.setattr(Learner, "update", update)
-    monkeypatch.setattr(Learner, "told", told)
+    monkeypatch.setattr(Learner, "metrics", metrics)
     summary = learn(wanted, HURRIED, HURRIED, tmp_path, resume=True)
     shown = written(tmp_path)
     each = LANDERS * STEPS
@@ -444,7 +448,7 @@ def test_the_practice_becomes_harder_as_the_learner_lands(tmp_path):
         made.learn(diary)
     shown = [value for _, value in written(tmp_path)["curriculum/severity"]]
     assert len(shown) == 6
-    assert shown[0] == 0.25, "what is told of a rollout is not the severity that it was flown at"
+    assert shown[0] == 0.25, "the metric of a rollout is not the severity that it was flown at"
     assert shown == sorted(shown) and set(shown) <= {0.25, 0.5, 0.75, 1.0}
     assert made.curriculum.severity >= shown[-1] > 0.5
     made.descents.descent.reset(seed=3)
@@ -481,10 +485,10 @@ def test_a_curriculum_that_cannot_be_is_refused_before_there_is_a_folder(lines, 
     config.write_text(f'scenario = "planar"\n{algorithm}{lines}\n', encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["agents.train", str(config), f"--out={tmp_path / 'run'}"])
     assert train.main() == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
     for word in words:
-        assert word in told, told
+        assert word in message, message
     assert not (tmp_path / "run").exists()
 
 
@@ -492,33 +496,33 @@ def test_a_curriculum_that_cannot_be_is_refused_before_there_is_a_folder(lines, 
 
 
 def harmed_step(monkeypatch, decision, harm):
-    """Let ``harm`` change what is seen and told after a decision."""
+    """Let ``harm`` change the observations and the transition of a decision."""
     step, decisions = Descents.step, itertools.count(1)
 
     def wrong(self, action):
-        seen, told, final = step(self, action)
+        seen, transition, final = step(self, action)
         if next(decisions) == decision:
-            harm(seen, told)
-        return seen, told, final
+            harm(seen, transition)
+        return seen, transition, final
 
     monkeypatch.setattr(Descents, "step", wrong)
 
 
 def reward_that_is_none(monkeypatch):
-    harmed_step(monkeypatch, STEPS + 6, lambda seen, told: told.reward[5].fill_(math.nan))
+    harmed_step(monkeypatch, STEPS + 6, lambda seen, transition: transition.reward[5].fill_(math.nan))
 
 
 def observation_without_end(monkeypatch):
-    harmed_step(monkeypatch, STEPS + 6, lambda seen, told: seen["seen"][5, 3].fill_(math.inf))
+    harmed_step(monkeypatch, STEPS + 6, lambda seen, transition: seen["seen"][5, 3].fill_(math.inf))
 
 
 def truth_without_end(monkeypatch):
-    harmed_step(monkeypatch, STEPS + 6, lambda seen, told: seen["truth"][5, 3].fill_(-math.inf))
+    harmed_step(monkeypatch, STEPS + 6, lambda seen, transition: seen["truth"][5, 3].fill_(-math.inf))
 
 
 def newest_observation_without_end(monkeypatch):
     """After the last decision of a rollout: the pilot has not acted on it yet."""
-    harmed_step(monkeypatch, 2 * STEPS, lambda seen, told: seen["seen"][5, 3].fill_(math.inf))
+    harmed_step(monkeypatch, 2 * STEPS, lambda seen, transition: seen["seen"][5, 3].fill_(math.inf))
 
 
 def gradient_that_is_none(monkeypatch):
@@ -550,9 +554,9 @@ def test_what_is_not_finite_stops_the_run_and_ruins_nothing(harm, critic, words,
         harm(patch)
         with pytest.raises(NotFiniteError) as stopped:
             learn(wanted, HURRIED, HURRIED, tmp_path, resume=False)
-    told = str(stopped.value)
+    message = str(stopped.value)
     for word in [words, "seed 3", str(tmp_path / "not_finite.pt"), *map(str, landers)]:
-        assert word in told
+        assert word in message
     batch = torch.load(tmp_path / "not_finite.pt", weights_only=True)
     assert (batch["landers"], batch["seed"], batch["steps"]) == (landers, 3, LANDERS * STEPS)
     assert batch["rewards"].shape == (STEPS, LANDERS, 1)
@@ -579,10 +583,10 @@ def test_the_command_tells_in_one_line_what_was_not_finite(harm, tmp_path, monke
     harm(monkeypatch)
     monkeypatch.setattr(sys, "argv", ["agents.train", str(config), f"--out={tmp_path / 'run'}"])
     assert train.main() not in (0, None)
-    told = capsys.readouterr().err
-    assert "Traceback" not in told
-    assert told.splitlines()[-1].startswith("error: ")
-    assert "not_finite.pt" in told.splitlines()[-1]
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    assert message.splitlines()[-1].startswith("error: ")
+    assert "not_finite.pt" in message.splitlines()[-1]
 
 
 # Learning

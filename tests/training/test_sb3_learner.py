@@ -61,15 +61,15 @@ class Killed(BaseException):
 
 
 def learn(wanted, folder, resume=False, at=None, strike=None):
-    """A training run in which ``strike`` befalls the step of that number: it may raise, or change what is told."""
+    """A training run in which ``strike`` befalls the step of that number: it may raise, or change the step's result."""
     scenario, practice = scenarios_of(wanted)
     steps = []
 
     class Watched(LanderVecEnv):
         def step_wait(self):
             steps.append(None)
-            told = super().step_wait()
-            return strike(told) if len(steps) == at else told
+            result = super().step_wait()
+            return strike(result) if len(steps) == at else result
 
     folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
@@ -78,7 +78,7 @@ def learn(wanted, folder, resume=False, at=None, strike=None):
     return checkpoint(folder)
 
 
-def kill(told):
+def kill(result):
     raise Killed
 
 
@@ -147,7 +147,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_sb3_learner import learn, tiny
-learn(tiny("sb3.sac"), Path({folder!r}), at=100, strike=lambda told: os.kill(os.getpid(), signal.SIGKILL))
+learn(tiny("sb3.sac"), Path({folder!r}), at=100, strike=lambda result: os.kill(os.getpid(), signal.SIGKILL))
 """
 
 
@@ -179,8 +179,8 @@ def test_a_restored_batch_flies_on_bit_for_bit():
     other.restore(one.snapshot())
     ends = 0
     for action in actions[50:]:
-        (*told, infos), (*as_told, as_infos) = one.step(action), other.step(action)
-        assert all(np.array_equal(a, b) for a, b in zip(told, as_told, strict=True))
+        (*arrays, infos), (*as_arrays, as_infos) = one.step(action), other.step(action)
+        assert all(np.array_equal(a, b) for a, b in zip(arrays, as_arrays, strict=True))
         for info, as_info in zip(infos, as_infos, strict=True):
             assert info.keys() == as_info.keys()
             ends += "episode" in info
@@ -276,9 +276,9 @@ def learnt(saved):
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 @EACH
 def test_a_reward_that_is_no_number_stops_the_run_and_ruins_nothing(algorithm, number, whole, tmp_path):
-    def strike(told):
-        told[1][3] = number
-        return told
+    def strike(result):
+        result[1][3] = number
+        return result
 
     with pytest.raises(NotFiniteError, match=r"a reward was not finite .*landers \[3\] of seed 5.*not_finite\.pt"):
         learn(tiny(algorithm), tmp_path, at=45, strike=strike)
@@ -290,9 +290,9 @@ def test_a_reward_that_is_no_number_stops_the_run_and_ruins_nothing(algorithm, n
 
 
 def test_an_observation_that_is_no_number_stops_the_run(tmp_path):
-    def strike(told):
-        told[0][2, 0] = np.nan
-        return told
+    def strike(result):
+        result[0][2, 0] = np.nan
+        return result
 
     with pytest.raises(NotFiniteError, match=r"an observation was not finite.*landers \[2\]"):
         learn(tiny("sb3.ppo"), tmp_path, at=20, strike=strike)
@@ -334,7 +334,9 @@ def test_a_gradient_that_is_no_number_is_never_stepped_along(algorithm, optimize
         weight.register_hook(nth(15, lambda gradient: gradient, lambda gradient: gradient * np.nan))
 
     built(monkeypatch, spoil)
-    with pytest.raises(NotFiniteError, match=f"a loss or a gradient of the {optimizer} was not finite.*of seed 5 told"):
+    with pytest.raises(
+        NotFiniteError, match=f"a loss or a gradient of the {optimizer} was not finite.*of seed 5 were finite"
+    ):
         learn(tiny(algorithm), tmp_path)
     batch = torch.load(tmp_path / "not_finite.pt", weights_only=True)
     assert batch["landers"] == [] and len(batch["observations"]) and finite(batch)
@@ -358,7 +360,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_is_kept(monkeypatch, t
     assert checkpoint(tmp_path)["steps"] == 64 * LANDERS
 
 
-TOLD = {
+METRICS = {
     "landed", "episodes", "flight/belief_error", "flight/propellant_used", "flight/duration", "flight/descent_rate",
     "flight/lateral_speed", "outcome/landed", "outcome/crashed",
     "outcome/out_of_time", "reward/approach", "reward/propellant_cost", "reward/touchdown", "speed/steps_per_second",
@@ -377,7 +379,7 @@ def test_tensorboard_shows_a_run_that_was_killed_and_resumed_as_one(algorithm, t
         learn(tiny(algorithm), tmp_path, at=45, strike=kill)
     learn(tiny(algorithm), tmp_path, resume=True)
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert TOLD | LOSSES[algorithm] <= set(events.Tags()["scalars"])
+    assert METRICS | LOSSES[algorithm] <= set(events.Tags()["scalars"])
     each = LANDERS * (32 if algorithm in OFF_POLICY else 8)
     steps = list(range(each, tiny(algorithm).total_steps + 1, each))
     assert [event.step for event in events.Scalars("landed")] == steps

@@ -31,10 +31,10 @@ def test_the_table_tells_medians_ranges_and_the_environments_share():
     ("sb3", "device", "code"), [(50_000, 61_000, 0), (50_000, 59_000, 1), (70_000, 69_000, 1), (70_000, 71_000, 0)]
 )
 def test_it_fails_when_the_device_path_is_slower_than_sb3_or_than_its_floor(monkeypatch, tmp_path, sb3, device, code):
-    told = {"sb3.ppo": sb3, "rsl_rl.ppo": device}
+    speed_of = {"sb3.ppo": sb3, "rsl_rl.ppo": device}
 
     def trained(wanted):
-        return {"steps_per_second": float(told[wanted.algorithm]), "environment_share": 0.2}
+        return {"steps_per_second": float(speed_of[wanted.algorithm]), "environment_share": 0.2}
 
     page = tmp_path / "page.md"
     page.write_text("<!-- measured: begin -->\n<!-- measured: end -->\n")
@@ -54,5 +54,9 @@ def test_a_page_that_is_none_is_refused_before_anything_is_trained(monkeypatch, 
 def test_each_learner_really_trains_and_tells_its_speed():
     small = Arguments(num_envs=64, updates=2)
     for name in ALGORITHMS:
-        told = learning_speed.train_shortly(task(name, small))
-        assert told["steps"] == 2 * 64 * 16 and told["steps_per_second"] > 0.0 and 0.0 < told["environment_share"] < 1.0
+        training = learning_speed.train_shortly(task(name, small))
+        assert (
+            training["steps"] == 2 * 64 * 16
+            and training["steps_per_second"] > 0.0
+            and 0.0 < training["environment_share"] < 1.0
+        )

@@ -148,8 +148,8 @@ def test_only_the_first_process_writes_and_speaks(finished):
     assert len(list((folder / "tensorboard").iterdir())) == 1
     assert done.stdout.count("training on 'planar'") == done.stdout.count("evaluated in") == 1
     assert done.stderr.count(f"| 0.00/{4 * 2 * LANDERS * STEPS} ") == 1, "not one bar"
-    story = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert story["training"]["steps"] == 4 * 2 * LANDERS * STEPS
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert record["training"]["steps"] == 4 * 2 * LANDERS * STEPS
     scenario, _ = scenarios_of(load_experiment(folder.parent / "tiny.toml"))
     policy = load_policy(folder, scenario).network.state_dict()
     assert torch.equal(
@@ -174,8 +174,8 @@ def test_a_run_of_several_processes_is_not_resumed_by_one(finished, tmp_path, mo
     folder = shutil.copytree(finished[0], tmp_path / "run")
     monkeypatch.setattr(sys, "argv", ["agents.train", f"--resume={folder}"])
     assert train.main() == 2
-    told = capsys.readouterr().err
-    assert f"error: {folder} was trained by 2 processes together, but here are 1; resume it with torchrun" in told
+    message = capsys.readouterr().err
+    assert f"error: {folder} was trained by 2 processes together, but here are 1; resume it with torchrun" in message
 
 
 @pytest.mark.slow
@@ -206,11 +206,11 @@ from agents.training.rsl_rl.dialect import Descents
 step, decisions = Descents.step, []
 
 def harmed(self, action):
-    seen, told, final = step(self, action)
+    seen, transition, final = step(self, action)
     decisions.append(None)
     if os.environ["RANK"] == "1" and len(decisions) == 18:
-        told.reward[5] = math.nan
-    return seen, told, final
+        transition.reward[5] = math.nan
+    return seen, transition, final
 
 Descents.step = harmed
 sys.exit(train.main())

@@ -96,18 +96,18 @@ def test_a_run_leaves_all_that_a_stranger_needs(finished):
     assert files == {"config.json", "run.json", "checkpoint.pt", "policy.safetensors", "policy.json", "tensorboard",
                      "evaluation.json", "episodes.npz", "report.html"}  # fmt: skip
     assert list((finished / "tensorboard").glob("events.*"))
-    story = read(finished / "run.json")
-    assert re.fullmatch(r"[0-9a-f]{40}|no git", story["commit"])
-    assert (story["seed"], story["device"]) == (3, "cpu")
-    assert story["packages"]["torch"] == torch.__version__
-    assert {"stable-baselines3", "warp-lang", "numpy", "gymnasium"} <= set(story["packages"])
-    assert "--set seed=3" in story["command"]
-    assert story["training"]["steps"] == 4096
+    record = read(finished / "run.json")
+    assert re.fullmatch(r"[0-9a-f]{40}|no git", record["commit"])
+    assert (record["seed"], record["device"]) == (3, "cpu")
+    assert record["packages"]["torch"] == torch.__version__
+    assert {"stable-baselines3", "warp-lang", "numpy", "gymnasium"} <= set(record["packages"])
+    assert "--set seed=3" in record["command"]
+    assert record["training"]["steps"] == 4096
     card = read(finished / "policy.json")
-    assert (card["commit"], card["training"]["steps"], card["seed"]) == (story["commit"], 4096, 3)
+    assert (card["commit"], card["training"]["steps"], card["seed"]) == (record["commit"], 4096, 3)
     rows = read(finished / "evaluation.json")["results"]
     assert [(row["pilot"], row["episodes"]) for row in rows] == [("as_flown", 16), ("run", 16)]
-    assert story["commit"] in (finished / "report.html").read_text(encoding="utf-8")
+    assert record["commit"] in (finished / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_configuration_of_a_run_reads_back_as_what_was_asked(finished):
@@ -189,11 +189,11 @@ def another_network(run):
 def test_a_run_that_cannot_be_resumed_is_refused(harm, words, run, capsys):
     harm(run)
     assert command(f"--resume={run}") == 2
-    told = capsys.readouterr().err
-    assert "error: " in told
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert "error: " in message
+    assert "Traceback" not in message
     for word in [str(run), *words]:
-        assert word in told, told
+        assert word in message, message
 
 
 def test_a_folder_that_holds_something_is_not_overwritten(finished, capsys):
@@ -208,9 +208,9 @@ def test_a_folder_that_holds_something_is_not_overwritten(finished, capsys):
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
     path = written(tmp_path)
     assert command(path, f"--out={path / 'below'}") == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: cannot write into {path / 'below'}: ")
-    assert told.endswith("; choose another --out\n")
+    message = capsys.readouterr().err
+    assert message.startswith(f"error: cannot write into {path / 'below'}: ")
+    assert message.endswith("; choose another --out\n")
 
 
 @pytest.mark.parametrize(
@@ -237,11 +237,11 @@ def test_a_wrong_configuration_is_refused_before_there_is_a_folder(change, words
     monkeypatch.setattr(train, "new_run_folder", lambda *request: pytest.fail("the run began"))
     path = written(tmp_path, f'scenario = "resilience"\n{change}\n')
     assert command(path) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("error: ")
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert message.startswith("error: ")
+    assert "Traceback" not in message
     for word in words:
-        assert word in told, told
+        assert word in message, message
 
 
 def test_a_missing_configuration_is_refused_with_those_that_are_there(monkeypatch, tmp_path):
@@ -278,8 +278,8 @@ def test_every_configuration_runs(config, tmp_path):
     wanted = load_experiment(config, (*small, "off_policy.start=8", "off_policy.batch_size=32"))
     scenario, practice = scenarios_of(wanted)
     evaluate.check(train.campaign_of(wanted, tmp_path, wanted.evaluation.pilots, []))
-    told = learner_of(wanted.algorithm)(wanted, practice, scenario, tmp_path, resume=False)
-    assert told["steps"] == 2 * 8 * steps
+    training = learner_of(wanted.algorithm)(wanted, practice, scenario, tmp_path, resume=False)
+    assert training["steps"] == 2 * 8 * steps
     flights = fly_episodes(str(tmp_path), scenario, 4, wanted.evaluation.seed)
     assert (flights.outcome != Outcome.FLYING).all()
 

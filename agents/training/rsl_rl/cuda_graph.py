@@ -31,16 +31,16 @@ class Recorded:
             self.graph = self._record(given)
         self.given.copy_(given)
         self.graph.replay()
-        return self.told
+        return self.result
 
     def _record(self, given: torch.Tensor) -> torch.cuda.CUDAGraph:
-        """A graph of the work, which is not done yet. Warp is told, for its launches are part of it."""
+        """A graph of the work, which is not done yet. Warp joins the capture, for its launches are part of it."""
         self.given = given.clone()
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream(given.device)
         with wp.ScopedStream(wp.stream_from_torch(stream)), torch.cuda.graph(graph, stream=stream):
             wp.capture_begin(device=wp.device_from_torch(given.device), force_module_load=False, external=True)
             try:
-                self.told = self.work(self.given)
+                self.result = self.work(self.given)
             finally:
                 wp.capture_end(device=wp.device_from_torch(given.device))
         return graph

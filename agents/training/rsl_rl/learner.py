@@ -26,7 +26,7 @@ from lunar_env import Scenario
 
 
 class Learner:
-    """The loop: rollouts, updates, what is told of them, and checkpoints from which it goes on bit for bit."""
+    """The loop: rollouts, updates, their metrics, and checkpoints from which it goes on bit for bit."""
 
     def __init__(self, experiment: Experiment, practice: Scenario, scenario: Scenario, folder: Path) -> None:
         self.experiment, self.scenario, self.folder = experiment, scenario, folder
@@ -129,7 +129,7 @@ class Learner:
                 losses = self.update()
             now = time.perf_counter()
             self.seconds = before + now - began
-            diary.write(self.steps, self.told(losses, now - began))
+            diary.write(self.steps, self.metrics(losses, now - began))
             if self.curriculum is not None:
                 self.curriculum.promotes(*sums_of_all(self.curriculum.counts))
             if self.stages is not None:
@@ -141,8 +141,8 @@ class Learner:
                 self.save()
         self.save()
 
-    def told(self, losses: dict[str, float], seconds: float) -> dict[str, float]:
-        """What the newest rollout and update were like, by the names of TensorBoard.
+    def metrics(self, losses: dict[str, float], seconds: float) -> dict[str, float]:
+        """The metrics of the newest rollout and update by their TensorBoard names.
 
         Speeds are of all processes since this one began. On a GPU the environment's seconds are those that it takes
         to ask for a step: the physics goes on while the learner asks for more.
@@ -164,8 +164,8 @@ class Learner:
         """A checkpoint to go on from, and the policy as it is."""
         save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), self.snapshot(), self.rank)
         if self.rank == 0:
-            told = {"trained_steps": self.steps, **self.experiment.pilots_card}
-            save_policy(self.folder, extract_policy(self.algorithm.get_policy()), self.scenario, told)
+            further = {"trained_steps": self.steps, **self.experiment.pilots_card}
+            save_policy(self.folder, extract_policy(self.algorithm.get_policy()), self.scenario, further)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that decides how the run goes on."""

@@ -27,25 +27,25 @@ def from_the_first(value: Any) -> Any:
     """What the first of several processes has here; alone, one's own."""
     if not torch.distributed.is_initialized():
         return value
-    told = [value]
-    torch.distributed.broadcast_object_list(told, src=0)
-    return told[0]
+    shared = [value]
+    torch.distributed.broadcast_object_list(shared, src=0)
+    return shared[0]
 
 
 def on_all(steps: set[int]) -> set[int]:
     """What is in the set of every process."""
-    told: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(told, steps)
-    return set.intersection(*told)
+    of_each: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(of_each, steps)
+    return set.intersection(*of_each)
 
 
 def on_any(wrong: bool, device: torch.device) -> bool:
     """Whether it is so in any process: all stop together, none waits for one that has ended."""
     if not torch.distributed.is_initialized():
         return wrong
-    told = torch.tensor(float(wrong), device=device)
-    torch.distributed.all_reduce(told, torch.distributed.ReduceOp.MAX)
-    return bool(told)
+    flag = torch.tensor(float(wrong), device=device)
+    torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
+    return bool(flag)
 
 
 def sums_of_all(counts: torch.Tensor) -> list[int]:

@@ -32,14 +32,14 @@ class FiniteGuard(BaseCallback):
 
     def _on_step(self) -> bool:
         rewards, seen, infos = (self.locals[name] for name in ("rewards", "new_obs", "infos"))
-        rewarded, told = np.isfinite(rewards), np.isfinite(seen).all(axis=1)
+        finite_reward, finite_observation = np.isfinite(rewards), np.isfinite(seen).all(axis=1)
         for row in np.flatnonzero(self.locals["dones"]):
-            told[row] &= np.isfinite(infos[row]["terminal_observation"]).all()
-        if not (rewarded & told).all():
+            finite_observation[row] &= np.isfinite(infos[row]["terminal_observation"]).all()
+        if not (finite_reward & finite_observation).all():
             whole: Any = self.model
             batch = {"observations": whole._last_obs, "actions": self.locals["actions"], "rewards": rewards}
-            what = "an observation" if rewarded.all() else "a reward"
-            self._stop(what, {**batch, "next_observations": seen}, ~(rewarded & told))
+            what = "an observation" if finite_reward.all() else "a reward"
+            self._stop(what, {**batch, "next_observations": seen}, ~(finite_reward & finite_observation))
         return True
 
     def _on_rollout_end(self) -> None:

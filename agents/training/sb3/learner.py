@@ -63,7 +63,7 @@ class Progress(BaseCallback):
         return time.perf_counter() - self.began
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on telling."""
+        """Take up the landing rate and the training time of a checkpoint."""
         self.tally.restore(saved["tally"])
         self.seconds_before = saved["seconds"]
 
@@ -73,7 +73,7 @@ class Progress(BaseCallback):
 
     def _on_training_start(self) -> None:
         self.began = self.saved_at = time.perf_counter()
-        self.first = self.told_at = self.num_timesteps
+        self.first = self.logged_at = self.num_timesteps
         off_policy = isinstance(self.model, OffPolicyAlgorithm)
         decisions = max(self.experiment.off_policy.steps, ROUND) if off_policy else self.experiment.ppo.steps
         self.round = decisions * self.experiment.num_envs
@@ -84,19 +84,19 @@ class Progress(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps - self.told_at >= self.round:
-            self.tell()
+        if self.num_timesteps - self.logged_at >= self.round:
+            self.log()
             if time.perf_counter() - self.saved_at > self.experiment.checkpoint_every:
                 self.save()
 
     def _on_training_end(self) -> None:
-        if self.num_timesteps > self.told_at:
-            self.tell()
+        if self.num_timesteps > self.logged_at:
+            self.log()
         self.save()
 
-    def tell(self) -> None:
-        """What the newest round was like, by the names of TensorBoard; the losses have the names of SB3."""
-        self.told_at = self.num_timesteps
+    def log(self) -> None:
+        """Write the metrics of the newest round by their TensorBoard names; the losses have the names of SB3."""
+        self.logged_at = self.num_timesteps
         steps, seconds = self.num_timesteps - self.first, self.seconds
         speed = {
             "speed/seconds": self.seconds_before + seconds,
@@ -107,14 +107,14 @@ class Progress(BaseCallback):
         if self.learning.seconds:  # not before the first update
             speed["speed/learner_steps_per_second"] = steps / self.learning.seconds
         self.diary.write(self.num_timesteps, {**self.tally.close(), **speed, **self.logger.name_to_value})
-        self.logger.dump(self.num_timesteps)  # into nothing: it forgets what is told
+        self.logger.dump(self.num_timesteps)  # it has no output: this clears its values
 
     def save(self) -> None:
         """A checkpoint to go on from, and the policy as it is."""
         self.saved_at = time.perf_counter()
         state = snapshot(self.model, self.environment)
-        told = {"tally": self.tally.snapshot(), "seconds": self.seconds_before + self.seconds}
-        save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), {**state, **told})
+        progress = {"tally": self.tally.snapshot(), "seconds": self.seconds_before + self.seconds}
+        save_checkpoint(self.folder, self.experiment.model_dump(mode="json"), {**state, **progress})
         card = {"trained_steps": self.num_timesteps, **self.experiment.pilots_card}
         save_policy(self.folder, extract_policy(self.model), self.scenario, card)
 

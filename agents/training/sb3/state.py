@@ -104,9 +104,9 @@ def other_generators(model: BaseAlgorithm) -> str:
     return json.dumps({"numpy": numpys, "python": random.getstate(), "action_space": space})
 
 
-def set_other_generators(model: BaseAlgorithm, told: str) -> None:
+def set_other_generators(model: BaseAlgorithm, text: str) -> None:
     """Put them back."""
-    states = json.loads(told)
+    states = json.loads(text)
     numpys = states["numpy"]
     numpys["state"]["key"] = np.array(numpys["state"]["key"], dtype=np.uint32)
     np.random.set_state(numpys)
