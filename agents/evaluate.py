@@ -15,7 +15,7 @@ from tqdm import tqdm
 from agents.command import answer
 from agents.limits.bound import NO_BOUND, episode_bounds
 from agents.pages.words import below_bound, table
-from agents.pictures.recorded_flight import Flight, recorded
+from agents.pictures.recorded_flight import RecordedFlight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import fly_episodes, fly_traced
@@ -180,7 +180,7 @@ def write_results(
     write_atomic(campaign.out / "episodes.npz", lambda path: save_arrays(path, arrays))
 
     failed = {row["pilot"] for row in results if "failed" in row}
-    drawn: list[Flight] = []
+    drawn: list[RecordedFlight] = []
     for pilot in campaign.pilots:
         if label(pilot) in failed:
             continue
@@ -219,7 +219,7 @@ def touchdown_speeds(flights: Endings) -> np.ndarray:
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
 
 
-def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> Flight:
+def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> RecordedFlight:
     """Episode 0 of a scenario as the report draws it."""
     return recorded(label(pilot), scenario, *fly_traced(pilot, scenario, seed))
 

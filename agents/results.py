@@ -22,7 +22,7 @@ from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.run_folder import make_folder, provenance, write_json, write_text
 from agents.scoring.episodes import fly_episodes
-from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Result, Thrift
+from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, ShippedResult, Thrift
 from agents.scoring.statistics import chance_of_wins
 from agents.scoring.survivable import survivable
 from agents.scoring.touchdowns import spreads, within
@@ -75,7 +75,7 @@ def run(arguments: Arguments) -> int:
     return verdict(entries, arguments)
 
 
-def chosen(only: Sequence[str]) -> list[Result]:
+def chosen(only: Sequence[str]) -> list[ShippedResult]:
     """The results to fly: those asked for by name, else those whose policy is there."""
     names = [result.name for result in RESULTS]
     if unknown := [name for name in only if name not in names]:
@@ -87,20 +87,20 @@ def chosen(only: Sequence[str]) -> list[Result]:
     return asked
 
 
-def missing(result: Result) -> str:
+def missing(result: ShippedResult) -> str:
     """Why a result cannot be flown, or nothing."""
     if (Path(result.policy) / CARD).exists():
         return ""
     return f"{result.policy} holds no policy yet; python -m agents.curves CONFIG --ship {result.policy} makes one"
 
 
-def campaign(result: Result, out: Path) -> Campaign:
+def campaign(result: ShippedResult, out: Path) -> Campaign:
     """What is flown, in the words of the evaluation."""
     scenario = load_scenario(result.scenario, **result.changes)
     return Campaign((scenario,), (result.policy, *result.pilots), result.episodes, result.seed, out, scenario.name)
 
 
-def fly(result: Result, origin: dict[str, Any], bar: Any) -> dict[str, Any]:
+def fly(result: ShippedResult, origin: dict[str, Any], bar: Any) -> dict[str, Any]:
     """The entry of one result: its definition, what was flown, how its floors stand."""
     scenario = load_scenario(result.scenario, **result.changes)
     possible, counts = among(result, scenario)
@@ -135,7 +135,7 @@ def fly(result: Result, origin: dict[str, Any], bar: Any) -> dict[str, Any]:
     return definition(result) | {"flown": measured | ({result.among: counts} if counts else {})}
 
 
-def among(result: Result, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
+def among(result: ShippedResult, scenario: Scenario) -> tuple[NDArray[np.bool_] | None, dict[str, int]]:
     """The episodes that a table is about, (episodes,) bool, and how many they are; nothing if it is about all."""
     if result.among == SURVIVABLE:
         found = survivable(scenario, result.episodes, result.seed)
@@ -195,7 +195,7 @@ def ended_well(flights: Endings, floor: Floor) -> np.ndarray:
     return well & (flights.outcome == Outcome.LANDED) if floor.landed else well
 
 
-def definition(result: Result) -> dict[str, Any]:
+def definition(result: ShippedResult) -> dict[str, Any]:
     """An entry of agents/scoring/shipped.py as JSON has it.
 
     What came later and is not asked for is left out, so that what was flown before tells of the same.
@@ -219,7 +219,7 @@ def known(path: Path) -> dict[str, dict[str, Any]]:
         raise ValueError(f"{path} is no list of results ({error}); fly them all, without --only") from None
 
 
-def unflown_entry(result: Result, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def unflown_entry(result: ShippedResult, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """The entry of a result that was not flown now: the older one if it still tells of the same, else that it lacks."""
     old, asked = kept.get(result.name, {}), definition(result)
     same = "flown" in old and asked == {key: old.get(key) for key in asked}

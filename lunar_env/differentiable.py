@@ -22,8 +22,8 @@ from lunar_env.vehicle.dynamics import STANDARD_GRAVITY, Forcing, derivative
 wp.set_module_options({"enable_backward": True})
 
 
-class Flight(NamedTuple):
-    """A trajectory: first axis time, from the start to the end of the last thrust; second axis landers."""
+class Trajectory(NamedTuple):
+    """What a batch flew: first axis time, from the start to the end of the last thrust; second axis landers."""
 
     position: torch.Tensor  # (T + 1, N, 3) [m] site frame
     velocity: torch.Tensor  # (T + 1, N, 3) [m/s]
@@ -36,7 +36,7 @@ def rollout(
     velocity: torch.Tensor,
     propellant: torch.Tensor,
     thrust: torch.Tensor,
-) -> Flight:
+) -> Trajectory:
     """Fly thrusts, each held for one decision period, and keep what backpropagation needs.
 
     When the tanks run dry within a substep, the thrust is scaled so that exactly the rest is burnt, as in flight.
@@ -62,7 +62,7 @@ def rollout(
                 f"{name} must be a float tensor of shape {shape}, with thrust of shape (T, N, 3); "
                 f"got {tensor.dtype} {tuple(tensor.shape)}"
             )
-    return Flight(*_Rollout.apply(scenario, position, velocity, propellant, thrust))
+    return Trajectory(*_Rollout.apply(scenario, position, velocity, propellant, thrust))
 
 
 @wp.func

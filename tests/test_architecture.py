@@ -214,6 +214,15 @@ def test_a_name_says_what_the_value_is(path: Path) -> None:
         assert "told" not in name.lower().split("_"), f"{path.name}:{node.lineno}: call {name!r} what it is"
 
 
+def test_no_two_classes_share_a_name() -> None:
+    found: dict[str, list[str]] = {}
+    for name, path in NAMES.items():
+        for node in parsed(path).body:
+            if isinstance(node, ast.ClassDef) and node.name != "Arguments":  # each command has its own
+                found.setdefault(node.name, []).append(name)
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 def test_the_package_imports_without_any_extra() -> None:
     extras = ["stable_baselines3", "sb3_contrib", "tensorboard", "pydantic", "tyro", "safetensors", "scipy"]
     extras += ["tqdm", "rich", "matplotlib", "pygame", "moviepy", "imageio_ffmpeg", "envpool", "Box2D", "tifffile"]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lunar_env import Descent, Range, Scenario, differentiable, load_scenario
-from lunar_env.differentiable import Flight, rollout
+from lunar_env.differentiable import Trajectory, rollout
 from lunar_env.kernel.builds import PLAIN, WHOLE
 
 LANDERS, STEPS = 5, 12
@@ -38,17 +38,17 @@ def start(seed: int = 0, **changes: torch.Tensor) -> list[torch.Tensor]:
 
 
 def gradients(
-    scenario: Scenario, inputs: list[torch.Tensor], weights: Flight | None = None
+    scenario: Scenario, inputs: list[torch.Tensor], weights: Trajectory | None = None
 ) -> tuple[torch.Tensor, ...]:
     """Of a weighted sum of the whole trajectory, with respect to every input."""
     flight = rollout(scenario, *inputs)
-    weights = weights or Flight(*(torch.ones_like(part) for part in flight))
+    weights = weights or Trajectory(*(torch.ones_like(part) for part in flight))
     return torch.autograd.grad(sum(torch.sum(w * part) for w, part in zip(weights, flight, strict=True)), inputs)
 
 
-def at_the_end(flight: Flight, part: str, axis: int) -> Flight:
+def at_the_end(flight: Trajectory, part: str, axis: int) -> Trajectory:
     """Weights that pick one axis of one part at the last moment."""
-    weights = Flight(*(torch.zeros_like(tensor) for tensor in flight))
+    weights = Trajectory(*(torch.zeros_like(tensor) for tensor in flight))
     getattr(weights, part)[-1, :, axis] = 1.0
     return weights
 
@@ -91,7 +91,7 @@ def test_where_no_thrust_flows_its_gradient_is_there_all_the_same() -> None:
 
 def test_the_cost_of_thrust_is_its_length_over_the_exhaust_speed() -> None:
     inputs = start()
-    weights = Flight(*(torch.zeros_like(part) for part in rollout(CURVED, *inputs)))
+    weights = Trajectory(*(torch.zeros_like(part) for part in rollout(CURVED, *inputs)))
     weights.propellant[-1] = 1.0
     burnt = gradients(CURVED, inputs, weights)[3]
     thrust = inputs[3].detach()
@@ -108,7 +108,7 @@ def test_gradients_of_a_curved_flight_are_finite_differences(name: str) -> None:
     place = ("position", "velocity", "propellant", "thrust").index(name)
     generator = torch.Generator().manual_seed(1)
     shapes = rollout(CURVED, *inputs)
-    weights = Flight(*(torch.randn(part.shape, generator=generator) for part in shapes))
+    weights = Trajectory(*(torch.randn(part.shape, generator=generator) for part in shapes))
     slope = gradients(CURVED, inputs, weights)[place].double()
     # A step of a hundredth of the input's own size. The next term of a central difference is then some 1e-4 of the
     # slope; rounding is 6e-5 m of positions that the step moves by metres, so 1e-4 as well.

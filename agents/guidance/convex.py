@@ -34,8 +34,11 @@ NODES = 61
 
 
 @dataclass(frozen=True)
-class Vehicle:
-    """What the engine can do. Thrust is net: a canted engine counts with its cosine, in the exhaust speed as well."""
+class ConeVehicle:
+    """The masses and the engine of a lander.
+
+    Thrust is net: a canted engine counts with its cosine, in the exhaust speed as well.
+    """
 
     mass: float  # [kg] now
     dry_mass: float  # [kg]
@@ -67,7 +70,7 @@ class Vehicle:
 class Problem:
     """From where to where. Vectors are (3,), z up; a free place leaves x and y of the end open."""
 
-    vehicle: Vehicle
+    vehicle: ConeVehicle
     position: tuple[float, float, float]  # [m]
     velocity: tuple[float, float, float]  # [m/s]
     gravity: tuple[float, float, float]  # [m/s^2]

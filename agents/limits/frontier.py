@@ -119,7 +119,7 @@ def _burn(starts: Starts, seconds: Vector) -> tuple[Vector, Vector]:
 
 def frontier_of(scenario: Scenario, top: float, lateral_speed: float = 0.0, points: int = POINTS) -> Frontier:
     """The frontier of a scenario as ``acquisition`` has it, from the ground to a height ``top`` [m]."""
-    from agents.guidance.convex import Vehicle  # cvxpy: not before it is needed
+    from agents.guidance.convex import ConeVehicle  # cvxpy: not before it is needed
     from agents.limits.optimum import fastest_survivable
 
     height = np.linspace(0.0, np.sqrt(top), points) ** 2
@@ -127,7 +127,7 @@ def frontier_of(scenario: Scenario, top: float, lateral_speed: float = 0.0, poin
     mass, thrust, exhaust_speed, gravity = (
         float(column[0]) for column in (one.mass, one.thrust, one.exhaust_speed, one.gravity)
     )
-    vehicle = Vehicle(mass, mass - float(one.propellant[0]), thrust, exhaust_speed)
+    vehicle = ConeVehicle(mass, mass - float(one.propellant[0]), thrust, exhaust_speed)
     limits = (middle(scenario.limits.descent_rate), middle(scenario.limits.lateral_speed))
     found = [fastest_survivable(high, lateral_speed, vehicle, gravity, limits=limits) for high in height[1:]]
     on_ground = limits[0] if lateral_speed <= limits[1] else 0.0

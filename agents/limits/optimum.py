@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.guidance.convex import NODES, Problem, Solution, Vector, Vehicle, infeasible, solve
+from agents.guidance.convex import NODES, ConeVehicle, Problem, Solution, Vector, infeasible, solve
 from agents.limits.bound import ENGINE, QUANTITIES, TOUCHDOWN
 from lunar_env import Descent
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
@@ -69,7 +69,7 @@ def pinpoint_optimum(descent: Descent, count: int, at_rest: bool = False) -> Vec
     used = []
     for i, dry_mass in enumerate(state["drawn.mass.dry"]):
         start = Problem(
-            Vehicle(
+            ConeVehicle(
                 mass=dry_mass + state["motion.propellant"][i],
                 dry_mass=dry_mass,
                 maximum_thrust=thrust[i],
@@ -90,7 +90,7 @@ def pinpoint_optimum(descent: Descent, count: int, at_rest: bool = False) -> Vec
 def fastest_survivable(
     height: float,
     lateral_speed: float,
-    vehicle: Vehicle,
+    vehicle: ConeVehicle,
     gravity: float,
     maximum_tilt: float = math.pi,
     limits: tuple[float, float] = TOUCHDOWN,
@@ -115,7 +115,7 @@ def fastest_survivable(
 
 
 def survivable(
-    height: Vector, descent_rate: Vector, lateral_speed: Vector, vehicle: Vehicle, gravity: float, **options: Any
+    height: Vector, descent_rate: Vector, lateral_speed: Vector, vehicle: ConeVehicle, gravity: float, **options: Any
 ) -> NDArray[np.bool_]:
     """Whether a landing is still possible from each state (N,); ``options`` are those of ``fastest_survivable``.
 

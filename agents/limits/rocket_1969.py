@@ -36,7 +36,7 @@ CLOSE = 1e-13  # absolute tolerance of roots
 
 
 @dataclass(frozen=True)
-class State:
+class RocketState:
     """Where the capsule is; without arguments, where it starts."""
 
     time: float = 0.0  # [s]
@@ -51,14 +51,14 @@ class State:
 
 
 @dataclass(frozen=True)
-class Flight:
-    """A play to its touchdown."""
+class Play:
+    """One play of the game, turn by turn, to its touchdown."""
 
-    turns: tuple[tuple[State, float], ...]  # each turn's start and rate [lb/s]
-    landing: State
+    turns: tuple[tuple[RocketState, float], ...]  # each turn's start and rate [lb/s]
+    landing: RocketState
 
 
-def burn(state: State, rate: float, duration: float) -> State:
+def burn(state: RocketState, rate: float, duration: float) -> RocketState:
     """The state after a rate [lb/s] held for a duration [s], exactly; it knows neither ground nor empty tanks."""
     share = rate * duration / state.mass
     gained, risen = 0.0, 0.0
@@ -66,7 +66,7 @@ def burn(state: State, rate: float, duration: float) -> State:
         logarithm = math.log1p(-share)
         gained = EXHAUST_SPEED * logarithm
         risen = EXHAUST_SPEED * state.mass / rate * (share + (1.0 - share) * logarithm)
-    return State(
+    return RocketState(
         time=state.time + duration,
         height=state.height - state.speed * duration - 0.5 * GRAVITY * duration**2 + risen,
         speed=state.speed + GRAVITY * duration + gained,
@@ -74,7 +74,7 @@ def burn(state: State, rate: float, duration: float) -> State:
     )
 
 
-def slowing(state: State, rate: float, duration: float, wanted: float) -> list[float]:
+def slowing(state: RocketState, rate: float, duration: float, wanted: float) -> list[float]:
     """The times [s] within a burn at which the speed crosses the wanted one [mile/s], at most two.
 
     The speed is concave in time, so its highest point parts the crossings.
@@ -90,7 +90,7 @@ def slowing(state: State, rate: float, duration: float, wanted: float) -> list[f
     return [brentq(excess, a, b, xtol=CLOSE) for a, b in pairwise(ends) if excess(a) * excess(b) < 0]
 
 
-def touchdown(state: State, rate: float, duration: float) -> float | None:
+def touchdown(state: RocketState, rate: float, duration: float) -> float | None:
     """The time [s] within a burn at which the height first falls through zero, or None."""
     ends = [0.0, *slowing(state, rate, duration, 0.0), duration]  # between these the height is monotone
 
@@ -103,13 +103,13 @@ def touchdown(state: State, rate: float, duration: float) -> float | None:
     return None
 
 
-def fly(rates: Sequence[float], start: State | None = None) -> Flight:
+def fly(rates: Sequence[float], start: RocketState | None = None) -> Play:
     """Play a list of fuel rates [lb/s], one a turn, to the touchdown; after its end the engine is off.
 
     Tanks that run dry in a turn end its burn. A rate that the game refuses raises a ValueError with its turn.
     """
-    state = start or State()
-    turns: list[tuple[State, float]] = []
+    state = start or RocketState()
+    turns: list[tuple[RocketState, float]] = []
     while True:
         rate = rates[len(turns)] if len(turns) < len(rates) else 0.0
         if rate != 0.0 and not LEAST_RATE <= rate <= MOST_RATE:
@@ -119,28 +119,28 @@ def fly(rates: Sequence[float], start: State | None = None) -> Flight:
         for flow, duration in ((rate, burning), (0.0, TURN - burning)):
             time = touchdown(state, flow, duration) if duration > 0.0 else None
             if time is not None:
-                return Flight(tuple(turns), burn(state, flow, time))
+                return Play(tuple(turns), burn(state, flow, time))
             state = burn(state, flow, duration)
 
 
-def bound(landing_speed: float = 0.0) -> Flight:
+def bound(landing_speed: float = 0.0) -> Play:
     """The least fuel without turns: coast, then 200 lb/s until a landing speed [mile/s] is reached at the ground.
 
     Its two turns are the coast and the burn.
     """
 
-    def burnt(coasted: float) -> State:
-        lit = burn(State(), 0.0, coasted)
+    def burnt(coasted: float) -> RocketState:
+        lit = burn(RocketState(), 0.0, coasted)
         return burn(lit, MOST_RATE, slowing(lit, MOST_RATE, 0.9 * lit.mass / MOST_RATE, landing_speed)[-1])
 
     coasted = brentq(lambda time: burnt(time).height, 0.0, 100.0, xtol=CLOSE)
-    lit = burn(State(), 0.0, coasted)
-    return Flight(((State(), 0.0), (lit, MOST_RATE)), replace(burnt(coasted), height=0.0))
+    lit = burn(RocketState(), 0.0, coasted)
+    return Play(((RocketState(), 0.0), (lit, MOST_RATE)), replace(burnt(coasted), height=0.0))
 
 
 def height_when_slow(rates: Sequence[float], landing_speed: float) -> float:
     """The height [mile] at which a list of rates, then 200 lb/s, first reaches a landing speed; below ground too."""
-    state, turn = State(), 0
+    state, turn = RocketState(), 0
     while state.mass > MOST_RATE * TURN:
         rate = rates[turn] if turn < len(rates) else MOST_RATE
         times = slowing(state, rate, TURN, landing_speed)
@@ -167,7 +167,7 @@ def solved(rates: Sequence[float], place: int, landing_speed: float = PERFECT) -
     return play(float(brentq(miss, LEAST_RATE, MOST_RATE, xtol=CLOSE, rtol=1e-15)))
 
 
-def best_play() -> Flight:
+def best_play() -> Play:
     """The perfect landing that leaves the most fuel: a coast, 200 lb/s, and one turn between whose place is searched.
 
     It aims a millionth below the perfect speed, so that rounding does not spoil it.
@@ -199,7 +199,7 @@ def run(_: Arguments) -> None:
     least, best = bound(), best_play()
     as_fast = bound(best.landing.speed)
     lit = least.turns[1][0]
-    used = State().mass - least.landing.mass
+    used = RocketState().mass - least.landing.mass
     print(f"Bound: coast {lit.time:.3f} s, {MOST_RATE:g} lb/s for {least.landing.time - lit.time:.3f} s,")
     print(f"       at rest at {least.landing.time:.3f} s, {used:.2f} lb used, {least.landing.fuel:.2f} lb left.\n")
     print("TIME,SECS   ALTITUDE,MILES   VELOCITY,MPH   FUEL,LBS   FUEL RATE")

@@ -29,12 +29,12 @@ from agents.pages.words import (
     upright,
 )
 from agents.pictures import flights as figures
-from agents.pictures.flights import Flight, picture
+from agents.pictures.flights import RecordedFlight, picture
 from agents.pictures.phase_plane import deceleration_of
 from agents.pictures.style import PILOTS, Frame, palette, to_svg
 from lunar_env.flying.statistics import STRICT
 
-__all__ = ["Flight", "headline", "percent", "picture", "write_report"]
+__all__ = ["RecordedFlight", "headline", "percent", "picture", "write_report"]
 
 OUTCOMES = {  # colour of each in the bars: one green, and failures from vermilion to grey
     "landed": "#007f5c",
@@ -50,7 +50,7 @@ OUTCOMES = {  # colour of each in the bars: one green, and failures from vermili
 def write_report(
     path: str | PathLike[str],
     results: Sequence[Mapping[str, Any]],
-    flights: Sequence[Flight],
+    flights: Sequence[RecordedFlight],
     *,
     title: str,
     facts: Sequence[tuple[str, str]],
@@ -206,7 +206,7 @@ def figure(drawn: Figure, name: str, sentence: str) -> str:
     return f"<figure>{to_svg(drawn, name, sentence)}<figcaption>{escape(sentence)}</figcaption></figure>"
 
 
-def side_by_side(flights: Sequence[Flight], colours: Mapping[str, str]) -> str:
+def side_by_side(flights: Sequence[RecordedFlight], colours: Mapping[str, str]) -> str:
     """Two flights in two columns of three plots, all on the same axes."""
     if not flights:
         return "<p>No flight was recorded.</p>"
@@ -225,7 +225,7 @@ def side_by_side(flights: Sequence[Flight], colours: Mapping[str, str]) -> str:
 
 
 def together(
-    flights: Sequence[Flight],
+    flights: Sequence[RecordedFlight],
     touchdowns: Mapping[str, np.ndarray],
     colours: Mapping[str, str],
     limits: Mapping[str, float],

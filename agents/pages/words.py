@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.pictures.recorded_flight import Flight
+from agents.pictures.recorded_flight import RecordedFlight
 from agents.scoring.statistics import shown_boxes
 
 NARROW = "\u202f"  # a narrow space that keeps a number with its sign
@@ -72,7 +72,7 @@ def upright(box: Mapping[str, float]) -> str:
     return f"at most {speeds(box)}{tilt}"
 
 
-def plane_sentence(flight: Flight) -> str:
+def plane_sentence(flight: RecordedFlight) -> str:
     """What the plane of altitude and descent rate shows of one flight."""
     speed, altitude = flight.first_valid_descent_rate, flight.first_valid_altitude
     if not (np.isfinite(speed) and np.isfinite(altitude)):
@@ -90,7 +90,7 @@ def plane_sentence(flight: Flight) -> str:
     return sentence + "."
 
 
-def altitude_sentence(flight: Flight) -> str:
+def altitude_sentence(flight: RecordedFlight) -> str:
     """How long the altimeter was silent and how wrong the belief was."""
     silent, duration = np.isnan(flight.measured_altitude), flight.time[-1] - flight.time[0]
     if not silent.any():
@@ -103,7 +103,7 @@ def altitude_sentence(flight: Flight) -> str:
     return words + "."
 
 
-def engine_sentence(flight: Flight) -> str:
+def engine_sentence(flight: RecordedFlight) -> str:
     """How hard the engine worked and what it burned."""
     throttle, mass = flight.throttle[np.isfinite(flight.throttle)], flight.propellant
     mean = f"{100 * throttle.mean():.0f} %" if throttle.size else "unknown"

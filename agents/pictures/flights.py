@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.pictures.phase_plane import draw_last_metres, draw_plane, mark_first_reading
-from agents.pictures.recorded_flight import Flight
+from agents.pictures.recorded_flight import RecordedFlight
 from agents.pictures.style import (
     GOOD,
     INK,
@@ -32,8 +32,8 @@ from agents.pictures.style import (
 from agents.scoring.statistics import shown_boxes
 
 __all__ = [
-    "Flight",
     "Frame",
+    "RecordedFlight",
     "altitude_figure",
     "engine_figure",
     "overlay_figure",
@@ -48,7 +48,7 @@ MOST_READINGS = 160  # dots along one flight
 
 
 @matplotlib.rc_context(STYLE)
-def plane_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
+def plane_figure(flight: RecordedFlight, colour: str, frame: Frame) -> Figure:
     """Altitude against descent rate, and below it the last metres with the box of a landing."""
     figure = Figure(figsize=(4.7, 4.9), layout="constrained")
     plane, ground = figure.subplots(2, 1, height_ratios=(3.2, 1))
@@ -59,7 +59,7 @@ def plane_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def altitude_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
+def altitude_figure(flight: RecordedFlight, colour: str, frame: Frame) -> Figure:
     """Truth, readings and belief of the altitude over time."""
     figure = Figure(figsize=(4.7, 3.1), layout="constrained")
     draw_altitude(figure.subplots(), flight, colour, frame)
@@ -67,7 +67,7 @@ def altitude_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def engine_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
+def engine_figure(flight: RecordedFlight, colour: str, frame: Frame) -> Figure:
     """Throttle and propellant over time."""
     figure = Figure(figsize=(4.7, 2.8), layout="constrained")
     throttle, propellant = figure.subplots(2, 1, sharex=True)
@@ -88,7 +88,7 @@ def engine_figure(flight: Flight, colour: str, frame: Frame) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
-def overlay_figure(flights: Sequence[Flight], colours: Mapping[str, str]) -> Figure:
+def overlay_figure(flights: Sequence[RecordedFlight], colours: Mapping[str, str]) -> Figure:
     """All flights in one plane, coloured by pilot."""
     figure = Figure(figsize=(4.7, 4.4), layout="constrained")
     draw_plane(figure.subplots(), flights, colours, Frame.around(flights))
@@ -125,7 +125,7 @@ def touchdown_figure(
 
 
 @matplotlib.rc_context(STYLE | {"font.size": 10.5, "axes.titlesize": 10.0})
-def picture(path: str | PathLike[str], flights: Sequence[Flight]) -> None:
+def picture(path: str | PathLike[str], flights: Sequence[RecordedFlight]) -> None:
     """Write a PNG 1600 pixels wide: the first two flights side by side, in the plane and over time."""
     flights = [flight for flight in flights if flight.time.size][:2]
     figure = Figure(figsize=(8, 6.6 if flights else 1.5), layout="constrained")
@@ -146,7 +146,7 @@ def picture(path: str | PathLike[str], flights: Sequence[Flight]) -> None:
     figure.savefig(path, format="png", dpi=200)
 
 
-def draw_altitude(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None:
+def draw_altitude(axes: Axes, flight: RecordedFlight, colour: str, frame: Frame) -> None:
     """Truth, readings and belief over time; the time without a valid reading is shaded."""
     time, truth, belief = thin(flight.time, flight.altitude, flight.believed_altitude)
     silent = np.isnan(flight.measured_altitude)
@@ -164,7 +164,7 @@ def draw_altitude(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None
     name_lines(axes, flight, colour, frame)
 
 
-def name_lines(axes: Axes, flight: Flight, colour: str, frame: Frame) -> None:
+def name_lines(axes: Axes, flight: RecordedFlight, colour: str, frame: Frame) -> None:
     """Write "truth", "belief", "readings" and the length of the first silence beside what they name."""
     style = {"textcoords": "offset points", "weight": "bold", "zorder": 5}
     above = {"xytext": (4, 5), "ha": "left", "va": "bottom"} | style

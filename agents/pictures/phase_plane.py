@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from agents.pictures.recorded_flight import Flight
+from agents.pictures.recorded_flight import RecordedFlight
 from agents.pictures.style import (
     GOOD,
     INK,
@@ -30,7 +30,7 @@ LAST_METRES = 25.0  # [m] the zoom on the ground begins here
 LAST_SPEED = 8.0  # [m/s] and ends here, unless a landing may be as fast
 
 
-def deceleration_of(flights: Sequence[Flight]) -> float:
+def deceleration_of(flights: Sequence[RecordedFlight]) -> float:
     """That of the stopping curve [m/s²], net of gravity: the most that full thrust gave any of these flights.
 
     Not a number where it gave none of them any: then there is no curve.
@@ -38,7 +38,7 @@ def deceleration_of(flights: Sequence[Flight]) -> float:
     return max((flight.deceleration for flight in flights if flight.deceleration > 0.0), default=float("nan"))
 
 
-def draw_plane(axes: Axes, flights: Sequence[Flight], colours: Mapping[str, str], frame: Frame) -> None:
+def draw_plane(axes: Axes, flights: Sequence[RecordedFlight], colours: Mapping[str, str], frame: Frame) -> None:
     """Tracks over the stopping curve v = sqrt(2 a h), see `deceleration_of`."""
     root_axis(axes, "y", frame.altitude, metres)
     axes.set_xlim(frame.climb, frame.rate)
@@ -66,7 +66,7 @@ def draw_stopping_curve(axes: Axes, frame: Frame, deceleration: float) -> None:
     axes.plot(speed[:2], stop[:2], color=MUTED, lw=1.0, zorder=1)
 
 
-def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, deceleration: float) -> None:
+def name_stopping_curve(axes: Axes, flights: Sequence[RecordedFlight], frame: Frame, deceleration: float) -> None:
     """Write along the curve, below it or above, where the tracks leave most room."""
     top = min(frame.rate, np.sqrt(2 * deceleration * frame.altitude))
     curve = np.linspace(0, top, 101)
@@ -86,7 +86,7 @@ def name_stopping_curve(axes: Axes, flights: Sequence[Flight], frame: Frame, dec
     axes.text(end, 0.03, "too late to stop", transform=axes.transAxes, ha="right", color=MUTED, zorder=1)
 
 
-def clearest(flights: Sequence[Flight], frame: Frame, candidates: Sequence[np.ndarray]) -> int:
+def clearest(flights: Sequence[RecordedFlight], frame: Frame, candidates: Sequence[np.ndarray]) -> int:
     """The first of some places, each (n, 2) shares of the plane, that is clear of tracks, or the clearest."""
     tracks = np.concatenate([frame.share(*thin(*flight.track())) for flight in flights])
     tracks = tracks[np.isfinite(tracks).all(axis=1)][:: 1 + len(tracks) // 2_000]
@@ -102,7 +102,7 @@ def mark_end(axes: Axes, rate: np.ndarray, altitude: np.ndarray, outcome: str, s
     axes.plot(rate[-1:], altitude[-1:], clip_on=False, zorder=6, **marker, **style)
 
 
-def mark_first_reading(axes: Axes, flight: Flight, frame: Frame) -> None:
+def mark_first_reading(axes: Axes, flight: RecordedFlight, frame: Frame) -> None:
     """A ring at the first valid range, with its altitude and descent rate in words."""
     rate, altitude = flight.first_valid_descent_rate, flight.first_valid_altitude
     if not (np.isfinite(rate) and np.isfinite(altitude)):
@@ -120,7 +120,7 @@ def mark_first_reading(axes: Axes, flight: Flight, frame: Frame) -> None:
     axes.annotate(text, (rate, altitude), arrowprops=arrow, **where)
 
 
-def draw_last_metres(axes: Axes, flight: Flight, colour: str) -> None:
+def draw_last_metres(axes: Axes, flight: RecordedFlight, colour: str) -> None:
     """The plane near its origin on plain axes, with the box of a landing in the flight's scenario."""
     rate, altitude = flight.track()
     for name, box in shown_boxes(flight.limits).items():

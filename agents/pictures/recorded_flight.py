@@ -13,7 +13,7 @@ from lunar_env.flying.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
-class Flight:
+class RecordedFlight:
     """One episode of one pilot. Arrays are float64, one row per decision; nan where unknown."""
 
     pilot: str
@@ -37,7 +37,7 @@ class Flight:
     def __post_init__(self) -> None:
         rows = {name: value.size for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         if len(set(rows.values())) > 1:
-            raise ValueError(f"the arrays of a Flight must have one length, got {rows}")
+            raise ValueError(f"the arrays of a RecordedFlight must have one length, got {rows}")
 
     def track(self) -> tuple[np.ndarray, np.ndarray]:
         """Descent rate [m/s] and altitude [m], ended by the touchdown where there was one."""
@@ -54,7 +54,7 @@ class Flight:
         return words + (f", {sideways:.1f} m/s sideways" if sideways > self.limits["lateral_speed"] else "")
 
 
-def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Endings) -> Flight:
+def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Endings) -> RecordedFlight:
     """The first of some flights as the report draws it.
 
     Args:
@@ -67,7 +67,7 @@ def recorded(pilot: str, scenario: Scenario, trace: Trace, flights: Endings) -> 
     record = {name: float(column[0]) for name, column in flights.record.items()}
     outcome = Outcome(int(flights.outcome[0]))
     seen = record["first_valid_altitude"] >= 0.0
-    return Flight(
+    return RecordedFlight(
         pilot=pilot,
         scenario=scenario.name,
         outcome=outcome.name.lower(),

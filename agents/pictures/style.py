@@ -16,7 +16,7 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from agents.pictures.recorded_flight import Flight
+from agents.pictures.recorded_flight import RecordedFlight
 
 THEME = {  # CSS variable: (light, dark); pilots after Okabe & Ito and Tol, safe for the colour-blind
     "ink": ("#1b1f24", "#ebe9e4"),
@@ -78,7 +78,7 @@ class Frame:
     propellant: float  # [kg]
 
     @classmethod
-    def around(cls, flights: Sequence[Flight]) -> "Frame":
+    def around(cls, flights: Sequence[RecordedFlight]) -> "Frame":
         """A frame that holds all of these flights."""
 
         def most(arrays: Iterable[np.ndarray], least: float) -> float:

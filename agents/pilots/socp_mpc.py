@@ -124,7 +124,7 @@ class SocpMpc(ThrustVectorPilot):
         to_pad = bool(self.to_pad[lander])
         thrust = THRUST_SHARE * vehicle.maximum_thrust
         return self.convex.Problem(
-            self.convex.Vehicle(mass, vehicle.dry_mass, thrust, vehicle.exhaust_speed),
+            self.convex.ConeVehicle(mass, vehicle.dry_mass, thrust, vehicle.exhaust_speed),
             position=(x, y, max(height, FINAL_HEIGHT)),
             velocity=tuple(now.velocity[lander].tolist()),
             gravity=(0.0, 0.0, -float(now.gravity[lander])),

@@ -72,7 +72,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Result:
+class ShippedResult:
     """One table: a shipped policy and its rivals on the same episodes."""
 
     name: str
@@ -125,7 +125,7 @@ FIRST_SIGHT = {
 }
 
 RESULTS = (
-    Result(
+    ShippedResult(
         name="vertical_truth",
         scenario="vertical",
         changes={"observation": "truth"},
@@ -133,7 +133,7 @@ RESULTS = (
         pilots=("cautious",),
         floors=(Floor(0.99),),
     ),
-    Result(
+    ShippedResult(
         name="vertical_lag",
         scenario="vertical",
         changes={"observation": "beams", "altimeter.delay": 0.6},
@@ -141,14 +141,14 @@ RESULTS = (
         pilots=(),  # classical ones need to be told altitude and velocity
         floors=(Floor(0.99),),
     ),
-    Result(
+    ShippedResult(
         name="reference",
         scenario="resilience",
         policy="runs/reference",
         pilots=("robust", "cautious", "as_flown"),
         floors=(Floor(0.99), Floor(0.95, STRICT)),  # [P]
     ),
-    Result(
+    ShippedResult(
         name="first_sight",
         scenario="resilience",
         changes=FIRST_SIGHT,
@@ -160,14 +160,14 @@ RESULTS = (
         note="Nobody can land an episode outside the frontier. Landing rates over altitude and rate of descent: "
         "[the physical limit](pilots.md#the-physical-limit).",
     ),
-    Result(
+    ShippedResult(
         name="first_sight_from_the_top",
         scenario="resilience",
         policy="runs/first_sight",
         pilots=("reference",),
         floors=(Floor(0.99),),
     ),
-    Result(
+    ShippedResult(
         name="gaudet_beams",
         scenario="gaudet_beams",
         policy="runs/gaudet_beams",
@@ -182,7 +182,7 @@ RESULTS = (
         note="Nothing tells where the pad is, and this policy was not asked to go there; the published ones were. They "
         "were tested on 1,000 descents each. What else differs stands in `lunar_env/missions/gaudet.py`.",
     ),
-    Result(
+    ShippedResult(
         name="gaudet_nominal",
         scenario="gaudet_nominal",
         policy="runs/gaudet_nominal",
@@ -201,7 +201,7 @@ RESULTS = (
         ),
         note=GAUDET_TESTS,
     ),
-    Result(
+    ShippedResult(
         name="gaudet_sensor_bias",
         scenario="gaudet_sensor_bias",
         policy="runs/gaudet_sensor_bias",
@@ -215,7 +215,7 @@ RESULTS = (
         ),
         note=GAUDET_TESTS,
     ),
-    Result(
+    ShippedResult(
         name="gaudet_engine_failure",
         scenario="gaudet_engine_failure",
         policy="runs/gaudet_engine_failure",
@@ -230,7 +230,7 @@ RESULTS = (
         note=f"{GAUDET_TESTS} The goal was to have none above 1.5 m/s. Its seed is chosen on 10,000 descents, for "
         "what is rare decides.",
     ),
-    Result(
+    ShippedResult(
         name="any_fault",
         scenario="any_fault",
         policy="runs/any_fault",

@@ -54,7 +54,7 @@ def narrowed(value: Range, neutral: float, severity: float) -> Number:
     return low if low == high else Range(low, high, value.log)
 
 
-class Curriculum:
+class RunningCurriculum:
     """How severe the faults are now, and when they become worse.
 
     It judges by the newest episodes: when enough have ended, either enough of them landed, or the count begins anew, so

@@ -22,7 +22,7 @@ LONGEST_STEP = 1.0  # norm of a gradient
 VALUE = 0.5  # weight of the value function's loss
 
 
-class Imitation:
+class Imitator:
     """Teaches rsl-rl's actor what a pilot does, and its critic what comes of that.
 
     Args:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lunar_env.missions.measures import Flights
+from lunar_env.missions.measures import Traces
 from lunar_env.missions.plan import FlightPlan
 from lunar_env.quantities import Number, Range, middle
 from lunar_env.scenario import Scenario
@@ -24,7 +24,7 @@ class Check:
     low: float
     high: float
     source: str  # with its mark
-    measure: Callable[[Flights], float]  # see measures.py
+    measure: Callable[[Traces], float]  # see measures.py
 
 
 @dataclass(frozen=True)

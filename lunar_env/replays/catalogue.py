@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from lunar_env.missions import MISSIONS
-from lunar_env.missions.measures import Flights
+from lunar_env.missions.measures import Traces
 from lunar_env.missions.mission import Mission
-from lunar_env.replays.replay import EPISODES, SEED, Result, check, fly, landed
+from lunar_env.replays.replay import EPISODES, SEED, CheckResult, check, fly, landed
 from lunar_env.task import Outcome
 
 COLUMNS = 5  # of the page of plots
@@ -21,9 +21,9 @@ class Replay:
     """A mission flown again: as it happened and, for a failure, as planned."""
 
     mission: Mission
-    flown: Flights
-    planned: Flights | None
-    results: list[Result]
+    flown: Traces
+    planned: Traces | None
+    results: list[CheckResult]
 
     @property
     def met(self) -> bool:
@@ -47,7 +47,7 @@ def replay_all(episodes: int = EPISODES, announce: Callable[[str], None] = lambd
     return replays
 
 
-def outcomes(flights: Flights) -> str:
+def outcomes(flights: Traces) -> str:
     """How flights ended: ``32 landed`` or ``30 crashed, 2 tipped over``."""
     counted = Counter(Outcome(code).name.lower().replace("_", " ") for code in flights.outcome)
     return ", ".join(f"{count} {name}" for name, count in counted.most_common())
@@ -124,7 +124,7 @@ def draw(replays: Sequence[Replay], path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
-def line(panel: object, flights: Flights, colour: str) -> None:
+def line(panel: object, flights: Traces, colour: str) -> None:
     """Three flights in one panel, and a cross at the speed of each that did not land."""
     speed = np.hypot(flights.trace["descent_rate"], flights.trace["lateral_speed"])
     for i in range(min(3, speed.shape[1])):

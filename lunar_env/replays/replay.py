@@ -7,7 +7,7 @@ import torch
 
 from lunar_env.descent import Descent
 from lunar_env.flight_computer.orbit import flight_computer
-from lunar_env.missions.measures import Flights
+from lunar_env.missions.measures import Traces
 from lunar_env.missions.mission import Check, Mission
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
@@ -20,7 +20,7 @@ TRACED = (
 
 
 @dataclass(frozen=True)
-class Result:
+class CheckResult:
     """A check and what the replay gave."""
 
     check: Check
@@ -32,7 +32,7 @@ class Result:
         return self.check.low <= self.seen <= self.check.high
 
 
-def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: int = SEED) -> Flights:
+def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: int = SEED) -> Traces:
     """Fly episodes of a mission's scenario with its own flight computer."""
     descent = Descent(scenario, num_envs=episodes, seed=seed, autoreset="disabled")
     autopilot = flight_computer(mission.plan, scenario, episodes)
@@ -57,14 +57,14 @@ def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: in
     ended = (transition.outcome != int(Outcome.FLYING)).numpy()
     record = {name: np.where(ended, column.double().numpy(), np.nan) for name, column in transition.ended.items()}
     trace = dict(zip(TRACED, torch.stack(rows, dim=1).double().numpy(), strict=True))
-    return Flights(trace, record, transition.outcome.numpy(), scenario.decision_period)
+    return Traces(trace, record, transition.outcome.numpy(), scenario.decision_period)
 
 
-def check(mission: Mission, flights: Flights) -> list[Result]:
+def check(mission: Mission, flights: Traces) -> list[CheckResult]:
     """The mission's published figures beside those of flights of ``mission.flown``."""
-    return [Result(check, check.measure(flights)) for check in mission.checks]
+    return [CheckResult(check, check.measure(flights)) for check in mission.checks]
 
 
-def landed(flights: Flights) -> float:
+def landed(flights: Traces) -> float:
     """Share of the flights that landed."""
     return float((flights.outcome == int(Outcome.LANDED)).mean())

@@ -12,7 +12,7 @@ from scipy.optimize import brentq
 
 pytest.importorskip("cvxpy")
 
-from agents.guidance.convex import Problem, Solution, Vehicle, program, solve
+from agents.guidance.convex import ConeVehicle, Problem, Solution, program, solve
 from agents.limits.bound import bound, bound_of
 from agents.limits.optimum import fastest_survivable, least_propellant, survivable
 from agents.scoring.episodes import fly_episodes
@@ -20,14 +20,16 @@ from lunar_env import Descent, Outcome, load_scenario
 
 # The vehicle of Acikmese & Ploen 2007 and Blackmore et al. 2010; the cant of 27 degrees is in the flow as well.
 FLOW = 5.086e-4  # [s/m] alpha
-MARS = Vehicle(mass=1905.0, dry_mass=1505.0, minimum_thrust=4971.8, maximum_thrust=13_258.0, exhaust_speed=1.0 / FLOW)
+MARS = ConeVehicle(
+    mass=1905.0, dry_mass=1505.0, minimum_thrust=4971.8, maximum_thrust=13_258.0, exhaust_speed=1.0 / FLOW
+)
 A = Problem(MARS, (2000.0, 0.0, 1500.0), (100.0, 0.0, -75.0), (0.0, 0.0, -3.7114), glide_slope=None)
 A_GROUND = replace(A, glide_slope=0.0)
 A_SLOPE = replace(A, glide_slope=math.radians(4.0))
 B = replace(A_SLOPE, position=(2000.0, 500.0, 1500.0))
 C = replace(B, velocity=(100.0, 40.0, -75.0))
 
-SERIES_1 = Vehicle(mass=440.0, dry_mass=340.0, maximum_thrust=1600.0, exhaust_speed=290.0 * 9.80665)
+SERIES_1 = ConeVehicle(mass=440.0, dry_mass=340.0, maximum_thrust=1600.0, exhaust_speed=290.0 * 9.80665)
 GRAVITY = 1.6242  # [m/s^2]
 
 
@@ -80,7 +82,7 @@ def test_blackmores_second_case_lacks_propellant() -> None:
 def test_meditchs_lander_coasts_and_then_burns() -> None:
     # h'' = u - 1.5, 0 <= u <= 3: an exhaust so fast that the mass stays the same. J is the integral of u.
     exhaust = 1e5
-    fall = Problem(Vehicle(1.0, 0.5, 3.0, exhaust), (0.0, 0.0, 10.0), (0.0, 0.0, -2.0), (0.0, 0.0, -1.5))
+    fall = Problem(ConeVehicle(1.0, 0.5, 3.0, exhaust), (0.0, 0.0, 10.0), (0.0, 0.0, -2.0), (0.0, 0.0, -1.5))
     best = least_propellant(fall, nodes=201)
     # Between two nodes thrust can only ramp, over 0.02 s here, which costs of the second order of that.
     assert best.flight_time == pytest.approx(4.1641408, rel=2e-4)
@@ -199,7 +201,7 @@ def test_the_core_flies_the_optimal_thrust_open_loop_to_the_target(problem: Prob
 # The bound --------------------------------------------------------------------------------------------------------
 
 
-def stopping(duration: float, vehicle: Vehicle, gravity: float, end: float = 3.0) -> tuple[float, float]:
+def stopping(duration: float, vehicle: ConeVehicle, gravity: float, end: float = 3.0) -> tuple[float, float]:
     """Rate of descent [m/s] and height [m] from which a vertical burn of full thrust [s] ends at a rate on the ground.
 
     v(t) = v_0 + g t + c ln(1 - t/T), T = m c/F, and its integral.

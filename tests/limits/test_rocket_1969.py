@@ -16,8 +16,8 @@ from agents.limits.rocket_1969 import (
     MOST_RATE,
     PERFECT,
     TURN,
-    Flight,
-    State,
+    Play,
+    RocketState,
     best_play,
     bound,
     burn,
@@ -27,16 +27,16 @@ from agents.limits.rocket_1969 import (
 
 
 @pytest.fixture(scope="module")
-def best() -> Flight:
+def best() -> Play:
     return best_play()
 
 
-def used(flight: Flight) -> float:
-    return State().mass - flight.landing.mass
+def used(flight: Play) -> float:
+    return RocketState().mass - flight.landing.mass
 
 
 def test_a_turn_is_what_an_integration_gives() -> None:
-    state = State(time=70.0, height=50.0, speed=1.07, mass=32_000.0)
+    state = RocketState(time=70.0, height=50.0, speed=1.07, mass=32_000.0)
 
     def motion(time: float, y: np.ndarray) -> list[float]:
         return [-y[1], GRAVITY - EXHAUST_SPEED * MOST_RATE / y[2], -MOST_RATE]
@@ -49,7 +49,7 @@ def test_a_turn_is_what_an_integration_gives() -> None:
 
 def test_a_turn_keeps_the_account_of_energy() -> None:
     """What thrust, F = c q, takes off the energy of the lander is the integral of F v, in its own field."""
-    state = State()
+    state = RocketState()
     count = 20_001
     times = np.linspace(0.0, TURN, count)
     states = [burn(state, MOST_RATE, float(time)) for time in times]
@@ -87,7 +87,7 @@ def test_the_bound_is_flown_by_an_integration() -> None:
     assert abs(state[1]) < 1e-8
 
 
-def test_the_best_play_lands_perfectly_and_costs_less_than_a_pound_over_the_bound(best: Flight) -> None:
+def test_the_best_play_lands_perfectly_and_costs_less_than_a_pound_over_the_bound(best: Play) -> None:
     assert 0.999 * PERFECT < best.landing.speed <= PERFECT
     assert [rate for _, rate in best.turns] == pytest.approx([0.0] * 7 + [164.314424] + [200.0] * 7, abs=1e-6)
     assert best.landing.fuel == pytest.approx(673.82, abs=5e-3)
@@ -97,7 +97,7 @@ def test_the_best_play_lands_perfectly_and_costs_less_than_a_pound_over_the_boun
     assert used(best) - used(bound()) == pytest.approx(-2.06, abs=5e-3)
 
 
-def test_no_second_rate_should_leave_its_end(best: Flight) -> None:
+def test_no_second_rate_should_leave_its_end(best: Play) -> None:
     """A first-order proof: each other rate can only move inwards, and each such move costs fuel."""
     rates = [rate for _, rate in best.turns]
     for place, rate in enumerate(rates):
@@ -111,7 +111,7 @@ def test_no_second_rate_should_leave_its_end(best: Flight) -> None:
 
 def test_the_games_series_differs_by_less_than_a_hundredth_of_a_mile_an_hour_in_a_turn() -> None:
     for mass in (32_500.0, 19_000.0):
-        state = State(height=20.0, mass=mass)
+        state = RocketState(height=20.0, mass=mass)
         height, speed = series(state, MOST_RATE, TURN)
         exact = burn(state, MOST_RATE, TURN)
         assert abs(speed - exact.speed) * HOUR < 0.01
@@ -128,7 +128,7 @@ def test_the_best_play_is_the_one_that_players_found() -> None:
     assert fly(published).landing.speed * HOUR == pytest.approx(2.35, abs=0.01)
 
 
-def series(state: State, rate: float, duration: float) -> tuple[float, float]:
+def series(state: RocketState, rate: float, duration: float) -> tuple[float, float]:
     """Height [mile] and speed [mile/s] by statement 9 of the listing."""
     q = duration * rate / state.mass
     gained = EXHAUST_SPEED * sum(q**n / n for n in range(1, 6))
@@ -139,7 +139,7 @@ def series(state: State, rate: float, duration: float) -> tuple[float, float]:
 
 def landing_by_series(rates: list[float]) -> float:
     """The landing speed [mile/s] of a play whose speed falls steadily in the turn of its touchdown."""
-    state = State()
+    state = RocketState()
     for rate in rates:
         height, speed = series(state, rate, TURN)
         if height <= 0.0 or speed <= 0.0:
@@ -149,7 +149,7 @@ def landing_by_series(rates: list[float]) -> float:
                 flying = min(series(state, rate, middle)) > 0.0
                 low, high = (middle, high) if flying else (low, middle)
             return abs(series(state, rate, high)[1])
-        state = State(state.time + TURN, height, speed, state.mass - TURN * rate)
+        state = RocketState(state.time + TURN, height, speed, state.mass - TURN * rate)
     return math.inf
 
 
@@ -159,7 +159,7 @@ def test_touchdown_within_a_turn_is_found_and_nothing_passes_through_the_ground(
     assert fall.landing.time == pytest.approx(time, rel=1e-12)
     assert fall.landing.speed == pytest.approx(1.0 + GRAVITY * time, rel=1e-12)
     # A turn that begins and ends above the ground, and dips below it in between: the listing flies on.
-    dipping = State(height=0.05, speed=0.05, mass=20_000.0)
+    dipping = RocketState(height=0.05, speed=0.05, mass=20_000.0)
     assert burn(dipping, MOST_RATE, TURN).height > 0.0
     landed = fly([MOST_RATE], dipping).landing
     assert landed.time < TURN

@@ -29,11 +29,11 @@ import lunar_env.replays.__main__ as program
 from lunar_env import Outcome, Scenario, load_scenario
 from lunar_env.checker import check_vector_env
 from lunar_env.missions import MISSIONS, PRESETS, by_name, gym_id, luna_25, measures, plan_of, resilience
-from lunar_env.missions.measures import Flights
+from lunar_env.missions.measures import Traces
 from lunar_env.missions.mission import Mission
 from lunar_env.quantities import middle
 from lunar_env.replays.catalogue import Replay, draw, replay, replay_all, table, text
-from lunar_env.replays.replay import TRACED, Result, fly, landed
+from lunar_env.replays.replay import TRACED, CheckResult, fly, landed
 from lunar_env.task import TOUCHED
 from lunar_env.vector_env import LanderVectorEnv
 
@@ -519,7 +519,7 @@ def made_flights(trace=None, record=None, outcome=(Outcome.LANDED,), period=1.0)
     """Flights with the traces and the records that a test is about; traces are given flight by flight."""
     columns = {key: np.array(rows, dtype=float).T for key, rows in (trace or {}).items()}
     kept = {key: np.array(values, dtype=float) for key, values in (record or {}).items()}
-    return Flights(columns, kept, np.array(outcome, dtype=int), period)
+    return Traces(columns, kept, np.array(outcome, dtype=int), period)
 
 
 NAN = float("nan")
@@ -574,9 +574,9 @@ def made_replay(mission, met=True):
     trace = {name: 50.0 * rows for name in TRACED} | {"height": 5_000.0 * rows}
     record = {name: np.array([1.0, 2.0, 3.0]) for name in ("descent_rate", "lateral_speed", "duration")}
     ends = {"flown": Outcome.LANDED if mission.planned is None else Outcome.CRASHED, "planned": Outcome.LANDED}
-    flown, planned = (Flights(trace, record, np.full(3, int(end)), 1.0) for end in ends.values())
+    flown, planned = (Traces(trace, record, np.full(3, int(end)), 1.0) for end in ends.values())
     seen = [0.5 * (check.low + check.high) if met else check.high + 1.0 for check in mission.checks]
-    results = [Result(check, value) for check, value in zip(mission.checks, seen, strict=True)]
+    results = [CheckResult(check, value) for check, value in zip(mission.checks, seen, strict=True)]
     return Replay(mission, flown, None if mission.planned is None else planned, results)
 
 

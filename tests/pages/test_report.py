@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
 from agents import evaluate
-from agents.pages.report import Flight, headline, percent, picture, write_report
+from agents.pages.report import RecordedFlight, headline, percent, picture, write_report
 from agents.pages.words import touchdown_sentence
 from agents.pictures import flights as figures
 from agents.pictures.phase_plane import draw_last_metres
@@ -28,7 +28,7 @@ LIMITS = landing_box(load_scenario("resilience"))
 VOID = {"meta", "br", "path", "use", "rect", "image"}
 
 
-def fly(pilot: str, first_range: float, deceleration: float, outcome: str, speed: float = 66.0) -> Flight:
+def fly(pilot: str, first_range: float, deceleration: float, outcome: str, speed: float = 66.0) -> RecordedFlight:
     """Fall at a steady speed [m/s], and from the first valid range [m] on brake [m/s²], but not below 1.5 m/s."""
     time, altitude, rate, rows = 0.0, 3_030.0, speed, []
     while altitude > 0.0:
@@ -37,7 +37,7 @@ def fly(pilot: str, first_range: float, deceleration: float, outcome: str, speed
         rows.append((time, altitude, belief, altitude if heard else NAN, rate, 0.2, heard, 100.0 - 0.3 * time))
         before, rate = rate, max(rate - 0.5 * deceleration * heard, 1.5)
         time, altitude = time + 0.5, altitude - 0.25 * (before + rate)
-    return Flight(pilot, "resilience", outcome, *np.array(rows).T, first_range, speed, rate, 0.2, LIMITS, 2.0)
+    return RecordedFlight(pilot, "resilience", outcome, *np.array(rows).T, first_range, speed, rate, 0.2, LIMITS, 2.0)
 
 
 CRASH = fly("as_flown", 720.0, 2.5, "crashed")
@@ -90,7 +90,7 @@ class Reader(HTMLParser):
         self.text += "" if self.open[-1:] == ["style"] else data
 
 
-def report(tmp_path: Path, results: list, flights: list[Flight], **options: Any) -> tuple[str, Reader]:
+def report(tmp_path: Path, results: list, flights: list[RecordedFlight], **options: Any) -> tuple[str, Reader]:
     path = tmp_path / "report.html"
     write_report(path, results, flights, **{"title": "Late range", "facts": FACTS, "limits": LIMITS} | options)
     page = path.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("cvxpy")
 
-from agents.guidance.convex import Problem, Vehicle
+from agents.guidance.convex import ConeVehicle, Problem
 from agents.guidance.receding_horizon import plan
 from agents.limits.optimum import least_propellant
 from agents.pilots import as_shown_to, make_pilot
@@ -23,7 +23,7 @@ def landing(height, descent_rate, lateral_speed, mass, pad_at=None):
     """What the pilot asks for: Resilience with 0.9 of its thrust, to 60 m above the ground; anywhere or at a pad."""
     free = pad_at is None
     return Problem(
-        Vehicle(mass=mass, dry_mass=340.0, maximum_thrust=1_440.0, exhaust_speed=290.0 * 9.80665),
+        ConeVehicle(mass=mass, dry_mass=340.0, maximum_thrust=1_440.0, exhaust_speed=290.0 * 9.80665),
         position=(0.0, 0.0, height),
         velocity=(lateral_speed, 0.0, -descent_rate),
         gravity=(0.0, 0.0, -1.6242),

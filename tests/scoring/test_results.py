@@ -19,7 +19,7 @@ from agents.pages.results import page, words
 from agents.pilots import CLASSICAL
 from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork, save_policy
-from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Published, Result, Thrift
+from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, Published, ShippedResult, Thrift
 from agents.scoring.statistics import chance_of_wins
 from agents.scoring.survivable import Survivable
 from agents.scoring.touchdowns import spreads
@@ -65,7 +65,7 @@ NO_FLOOR = Floor(0.0)
 
 
 def small(policy, name="small", floors=(NO_FLOOR,), pilots=("as_flown",), changes=None, **more):
-    return Result(name, "resilience", policy, pilots, floors, SHORT | (changes or {}), episodes=6, **more)
+    return ShippedResult(name, "resilience", policy, pilots, floors, SHORT | (changes or {}), episodes=6, **more)
 
 
 def flights():

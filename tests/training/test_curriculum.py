@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from agents.training.curriculum import Curriculum, eased, narrowed
+from agents.training.curriculum import RunningCurriculum, eased, narrowed
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.faults.kinds import KINDS, magnitude_of
 from lunar_env.quantities import Range, leaves
@@ -53,7 +53,7 @@ def test_half_of_the_severity_is_half_of_the_way_from_the_mildest_value(value, n
 
 def curriculum(start=0.0, step=0.25, promote_at=0.9, episodes=1, landers=4):
     """One on a fresh batch, whose first episodes are of its beginning."""
-    made = Curriculum(Descent("resilience", landers, seed=1), start, step, promote_at, episodes)
+    made = RunningCurriculum(Descent("resilience", landers, seed=1), start, step, promote_at, episodes)
     made.descent.reset(seed=1)
     return made
 

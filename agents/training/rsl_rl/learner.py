@@ -14,10 +14,10 @@ import torch
 from agents.policy.network import save_policy
 from agents.run_folder import RunFolderError
 from agents.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
-from agents.training.curriculum import Curriculum
+from agents.training.curriculum import RunningCurriculum
 from agents.training.experiment import Experiment
 from agents.training.finite import NotFiniteError, finite_gradients, stop
-from agents.training.imitation import Imitation
+from agents.training.imitation import Imitator
 from agents.training.progress import Diary, Listener, Tally
 from agents.training.rsl_rl.dialect import Descents, build, extract_policy, quieten
 from agents.training.rsl_rl.processes import from_the_first, on_all, on_any, process_group, sums_of_all
@@ -36,7 +36,7 @@ class Learner:
         self.descents = Descents(experiment, practice, self.device, self.rank)
         self.curriculum = None
         if experiment.curriculum is not None:
-            self.curriculum = Curriculum(self.descents.descent, **experiment.curriculum.model_dump())
+            self.curriculum = RunningCurriculum(self.descents.descent, **experiment.curriculum.model_dump())
             self.descents.begin()  # anew, and mildly
         self.stages = Stages(self.descents.descent, experiment, scenario) if experiment.stages else None
         if self.stages is not None:
@@ -47,7 +47,7 @@ class Learner:
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
         self.imitation = None
         if experiment.imitation is not None:
-            self.imitation = Imitation(self.algorithm, experiment, practice, self.device)
+            self.imitation = Imitator(self.algorithm, experiment, practice, self.device)
             self.imitation.optimizer.register_step_pre_hook(self._require_finite_gradients)
         self.seen = self.descents.observe()
         self.tally = Tally(self.descents.descent)
@@ -69,11 +69,11 @@ class Learner:
         return -(-self.experiment.imitation.steps // self.steps_each_time) * self.steps_each_time
 
     @property
-    def imitating(self) -> Imitation | None:
+    def imitating(self) -> Imitator | None:
         """Who teaches what a pilot would do, as long as it does."""
         return self.imitation if self.steps < self.steps_imitating else None
 
-    def imitate(self, imitation: Imitation) -> dict[str, float]:
+    def imitate(self, imitation: Imitator) -> dict[str, float]:
         """Fly, and learn what the pilot would have done. Returns the losses."""
         self.rollout(imitation)
         began = time.perf_counter()
@@ -83,7 +83,7 @@ class Learner:
         self.seconds_learning += time.perf_counter() - began
         return losses
 
-    def rollout(self, imitation: Imitation | None = None) -> None:
+    def rollout(self, imitation: Imitator | None = None) -> None:
         """Fly, and store what happened; ask the pilot about all of it if there is one to imitate."""
         with torch.no_grad():  # not inference_mode: the physics updates its tables in place
             for _ in range(self.experiment.ppo.steps):

@@ -42,7 +42,7 @@ class Stopwatch:
         return wrapped
 
 
-class Progress(BaseCallback):
+class ProgressCallback(BaseCallback):
     """Tells what each round was like, and leaves checkpoints from which the run goes on bit for bit.
 
     Both happen between an update and the next rollout, where nothing is half done.
@@ -142,7 +142,7 @@ def learn(
     environment = LanderVecEnv(practice, experiment.num_envs, seed=experiment.seed)
     model = build(experiment, practice, environment)
     model.set_logger(Logger(folder=None, output_formats=[]))  # it gathers the losses; the diary writes them
-    progress = Progress(experiment, scenario, folder, environment)
+    progress = ProgressCallback(experiment, scenario, folder, environment)
     if resume:
         saved = load_checkpoint(folder, experiment.model_dump(mode="json"))
         try:
