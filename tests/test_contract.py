@@ -8,7 +8,7 @@ from gymnasium.utils.env_checker import check_env
 
 import lunar_env
 from lunar_env import Descent, Outcome, load_scenario
-from lunar_env.descent import MANY
+from lunar_env.kernel.launch import MANY
 from lunar_env.vector_env import LanderVectorEnv
 from lunar_env.vehicle.control import MODES
 
@@ -109,11 +109,11 @@ def test_a_lander_flies_the_same_whatever_the_number_of_threads():
 def test_a_large_batch_is_shared_by_the_threads_that_torch_may_use_and_flies_the_same():
     torch.set_num_threads(2)
     shared = Descent("planar", 2 * MANY, seed=4)
-    assert len(shared._launches) == 2
-    assert len(Descent("planar", 2 * MANY - 1, seed=4)._launches) == 1, "too few to be worth a second thread"
+    assert shared.threads == 2
+    assert Descent("planar", 2 * MANY - 1, seed=4).threads == 1, "too few to be worth a second thread"
     alone = Descent("planar", 2 * MANY, seed=4, threads=1)
-    for told in zip(fly(shared, 3), fly(alone, 3), strict=True):
-        assert told_bits(told[0]) == told_bits(told[1])
+    for transitions in zip(fly(shared, 3), fly(alone, 3), strict=True):
+        assert transition_bits(transitions[0]) == transition_bits(transitions[1])
 
 
 def test_a_lander_flies_the_same_whatever_its_row():
