@@ -185,7 +185,7 @@ def test_a_command_that_is_interrupted_for_real_says_so_in_its_last_line(tmp_pat
     program = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     program += "runpy.run_module('agents.evaluate', run_name='__main__')"
     line = [sys.executable, "-c", program, "--pilots=as_flown", "--episodes=200000", f"--out={tmp_path}"]
-    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0) as process:
         assert process.stderr is not None
         begun = process.stderr.read(1)  # of the bar
         process.send_signal(signal.SIGINT)

@@ -195,8 +195,8 @@ def experiment(tree: dict[str, Any], where: str) -> Experiment:
 
 def _explain(item: Any) -> str:
     path = ".".join(map(str, item["loc"]))
-    if item["type"] == "value_error":  # one of ours, which names key and value itself
-        return str(item["ctx"]["error"])
+    if item["type"] == "value_error":  # one of ours, which names the value; of a whole table, the keys too
+        return f"{path}: {item['ctx']['error']}" if path else str(item["ctx"]["error"])
     if item["type"] == "extra_forbidden":
         owner: Any = Experiment
         for part in item["loc"][:-1]:

@@ -19,7 +19,6 @@ from agents.limits.bound import episode_bounds
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork, save_policy
-from agents.scoring import episodes as flying
 from agents.scoring.episodes import fly_episodes, fly_traced
 from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, load_scenario
@@ -246,7 +245,7 @@ def test_an_episode_flown_alone_ends_as_in_a_batch(pilot, named, monkeypatch):
     progress, episodes = (0.95, 2) if few(pilot) else (1.0, 2) if brief else (0.7, 6)
     scenario = load_scenario("resilience", **{"start.progress": progress})
     together = fly_episodes(named, scenario, episodes, SEED)
-    monkeypatch.setattr(flying, "CHUNK", 1)
+    monkeypatch.setattr("lunar_env.flying.episodes.CHUNK", 1)
     apart = fly_episodes(named, scenario, episodes, SEED)
     assert np.array_equal(together.outcome, apart.outcome)
     for name, column in together.record.items():

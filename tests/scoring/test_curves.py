@@ -188,7 +188,7 @@ def test_metrics_are_on_disk_at_once_for_a_kill_asks_nobody(tmp_path):
 def test_a_run_without_its_seconds_is_refused(tmp_path):
     with Diary(tmp_path, 40, 0) as diary:
         diary.write(10, {"landed": 0.0, "episodes": 1.0})
-    with pytest.raises(RunFolderError, match=r"tensorboard tells no speed/seconds; train it anew"):
+    with pytest.raises(RunFolderError, match=r"tensorboard has no speed/seconds; train it anew"):
         read_updates(tmp_path)
 
 
@@ -275,7 +275,7 @@ def test_the_training_of_another_experiment_is_not_taken_for_this_one(copied, ca
         (["--set", "seed=4"], "say how many there shall be: --seeds 5"),
         (
             ["--set", "evaluation.seed=2000000"],
-            "evaluation.seed: Value error, a seed for evaluation and all that a table quotes must be",
+            "evaluation.seed: a seed for evaluation and all that a table quotes must be",
         ),
         (["--set", "scenario=resiliense"], "'resiliense'"),
         (["--ship=."], ". already holds something; move it away, or choose another --ship"),
