@@ -181,92 +181,44 @@ def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Chan
     return found
 
 
+def core_channels(scales: Scales, truth: bool) -> list[Channel]:
+    """What inertial navigation, gauge and clock show, in the order of ``observe_core``."""
+    fast, local, inertial = scales.speed, "local vertical", "none" if truth else "initial error and drift"
+
+    def both_ways(name: str, unit: str, scale: float, reach: float, frame: str, noise: str, meaning: str) -> Channel:
+        return Channel(name, unit, -reach * scale, reach * scale, scale, frame, noise, "none", meaning)
+
+    def upwards(name: str, unit: str, scale: float, frame: str, meaning: str) -> Channel:
+        return Channel(name, unit, 0.0, scale, scale, frame, "none", "none", meaning)
+
+    height = "believed height of the footpads above the pad's level"
+    return [
+        both_ways("altitude", "m", scales.altitude, 2, local, inertial, height),
+        both_ways(
+            "position_x", "m", scales.extent, 2, "site", inertial, "believed downrange position; the pad is at 0"
+        ),
+        both_ways("position_y", "m", scales.extent, 2, "site", inertial, "believed cross-range position"),
+        both_ways("velocity_x", "m/s", fast, 2, local, inertial, "believed lateral velocity downrange"),
+        both_ways("velocity_y", "m/s", fast, 2, local, inertial, "believed lateral velocity cross-range"),
+        both_ways("velocity_up", "m/s", fast, 2, local, inertial, "believed climb rate; negative when descending"),
+        both_ways("attitude_x", "-", 1.0, 1, "body to site", "none", "quaternion, scalar kept positive"),
+        both_ways("attitude_y", "-", 1.0, 1, "body to site", "none", "quaternion"),
+        both_ways("attitude_z", "-", 1.0, 1, "body to site", "none", "quaternion"),
+        upwards("attitude_w", "-", 1.0, "body to site", "quaternion, scalar"),
+        *(both_ways(f"rate_{axis}", "rad/s", RATE_SCALE, 10, "body", "none", "angular rate") for axis in "xyz"),
+        upwards("propellant", "kg", scales.propellant, "-", "left in the tanks"),
+        upwards("time", "s", scales.time, "-", "since the start"),
+    ]
+
+
 def observation_table(
     scales: Scales, finders: tuple[RangeFinder, ...], action_names: tuple[str, ...], history: int, kind: str
 ) -> ObservationTable:
     """The channels for a scenario that shows a kind of observation, one of ``OBSERVATIONS``."""
     truth = kind == "truth"
-    top, far, fast = scales.altitude, scales.extent, scales.speed
-    inertial = "none" if truth else "initial error and drift"
-    local = "local vertical"
     rows = [channel for finder in finders for channel in beam_channels(finder, scales, truth)]
-    core = [
-        Channel(
-            "altitude",
-            "m",
-            -2 * top,
-            2 * top,
-            top,
-            local,
-            inertial,
-            "none",
-            "believed height of the footpads above the pad's level",
-        ),
-        Channel(
-            "position_x",
-            "m",
-            -2 * far,
-            2 * far,
-            far,
-            "site",
-            inertial,
-            "none",
-            "believed downrange position; the pad is at 0",
-        ),
-        Channel("position_y", "m", -2 * far, 2 * far, far, "site", inertial, "none", "believed cross-range position"),
-        Channel(
-            "velocity_x",
-            "m/s",
-            -2 * fast,
-            2 * fast,
-            fast,
-            local,
-            inertial,
-            "none",
-            "believed lateral velocity downrange",
-        ),
-        Channel(
-            "velocity_y",
-            "m/s",
-            -2 * fast,
-            2 * fast,
-            fast,
-            local,
-            inertial,
-            "none",
-            "believed lateral velocity cross-range",
-        ),
-        Channel(
-            "velocity_up",
-            "m/s",
-            -2 * fast,
-            2 * fast,
-            fast,
-            local,
-            inertial,
-            "none",
-            "believed climb rate; negative when descending",
-        ),
-        Channel("attitude_x", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar kept positive"),
-        Channel("attitude_y", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
-        Channel("attitude_z", "-", -1.0, 1.0, 1.0, "body to site", "none", "none", "quaternion"),
-        Channel("attitude_w", "-", 0.0, 1.0, 1.0, "body to site", "none", "none", "quaternion, scalar"),
-        Channel(
-            "rate_x", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
-        ),
-        Channel(
-            "rate_y", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
-        ),
-        Channel(
-            "rate_z", "rad/s", -10 * RATE_SCALE, 10 * RATE_SCALE, RATE_SCALE, "body", "none", "none", "angular rate"
-        ),
-        Channel(
-            "propellant", "kg", 0.0, scales.propellant, scales.propellant, "-", "none", "none", "left in the tanks"
-        ),
-        Channel("time", "s", 0.0, scales.time, scales.time, "-", "none", "none", "since the start"),
-    ]
     if kind != "beams":
-        rows += core
+        rows += core_channels(scales, truth)
     rows += [
         Channel(f"last_{name}", "-", -1.0, 1.0, 1.0, "-", "none", "none", "action in force") for name in action_names
     ]

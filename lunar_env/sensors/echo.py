@@ -112,6 +112,17 @@ def unsure_from(
 
 
 @wp.func
+def secant_step(gap: float, gap_before: float, moved: float, closing: float, sink: float, across: float) -> float:
+    """How much farther [m] the secant through the last two looks meets the ground."""
+    lost = gap_before - gap
+    if moved == 0.0 or wp.abs(gap) * across < 0.5 * sink:  # so near that the gradient here says more
+        moved = 1.0
+        lost = closing
+    per_sink = 1.0 / sink
+    return gap * wp.clamp(moved / lost, 0.25 * per_sink, 4.0 * per_sink)
+
+
+@wp.func
 def rough_distance(
     origin: wp.vec3,
     beam: wp.vec3,
@@ -166,11 +177,7 @@ def rough_distance(
                 found = False
                 distance = wp.max(start, highest)
         elif not found:
-            lost = gap_before - gap
-            if moved == 0.0 or wp.abs(gap) * across < 0.5 * sink:  # so near that the gradient here tells better
-                moved = 1.0
-                lost = closing
-            distance = distance + gap * wp.clamp(moved / lost, 0.25 * per_sink, 4.0 * per_sink)
+            distance = distance + secant_step(gap, gap_before, moved, closing, sink, across)
     if closing > 0.01 * sink:
         distance = distance + gap / closing
     return distance, normal
