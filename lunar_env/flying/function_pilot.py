@@ -20,11 +20,6 @@ class FunctionPilot(PilotMaker):
 
     function: Callable[[Any], Any]
 
-    @property
-    def name(self) -> str:
-        """The name of the function."""
-        return getattr(self.function, "__name__", type(self.function).__name__)
-
     def wishes(self, scenario: Scenario) -> dict[str, Any]:
         """None: it flies the scenario as it is."""
         return {}
