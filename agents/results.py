@@ -198,7 +198,7 @@ def ended_well(flights: Endings, floor: Floor) -> np.ndarray:
 def definition(result: ShippedResult) -> dict[str, Any]:
     """An entry of agents/scoring/shipped.py as JSON has it.
 
-    What came later and is not asked for is left out, so that what was flown before tells of the same.
+    Fields that came later are left out where they are empty, so that older entries still compare as equal.
     """
     tree = asdict(result, dict_factory=lambda pairs: {key: value for key, value in pairs if value or key not in LATER})
     return dict(json.loads(json.dumps(tree)))
@@ -220,7 +220,10 @@ def known(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def unflown_entry(result: ShippedResult, kept: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The entry of a result that was not flown now: the older one if it still tells of the same, else that it lacks."""
+    """The entry of a result that was not flown now.
+
+    That is the older one if its definition and weights are the same, else one that says why it is missing.
+    """
     old, asked = kept.get(result.name, {}), definition(result)
     same = "flown" in old and asked == {key: old.get(key) for key in asked}
     if same and not missing(result) and old["flown"]["weights_sha256"] == digest(Path(result.policy)):

@@ -43,7 +43,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def put_text(path: Path, text: str) -> None:
-    """Write a text file in place."""
+    """Write a text file, not atomically: for a temporary one."""
     path.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""``Descent``: the batch of landers, torch in and torch out. The heart that every shell wraps."""
+"""``Descent``: the batch of landers, torch in and torch out. All environments are shells around it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,7 @@ AUTORESET = ("next_step", "same_step", "disabled")
 
 @dataclass(frozen=True)
 class Transition:
-    """All that one step tells. First axis: landers. Fresh tensors each step, on the batch's device."""
+    """The result of one step. First axis: landers. Fresh tensors each step, on the batch's device."""
 
     observation: torch.Tensor  # (N, size) what the pilot sees next; of the new episode after a same-step reset
     reward: torch.Tensor  # (N,)
@@ -159,7 +159,7 @@ class Descent:
         self.state.restore(snapshot)
 
     def truth(self) -> dict[str, torch.Tensor]:
-        """What really is, by name, each (N,); see ``kernel.truth.Truth``. Never for a pilot."""
+        """The true state by name, each (N,); see ``kernel.truth.Truth``. Never for a pilot."""
         return self._launch.truth()
 
     def faults(self) -> dict[str, torch.Tensor]:

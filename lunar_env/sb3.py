@@ -143,7 +143,7 @@ class LanderVecEnv(VecEnv):
         self._starts[:] = time.perf_counter()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """There is nothing to close."""
 
     def get_images(self) -> Sequence[np.ndarray | None]:
         """Pictures of the first landers, uint8 (height, width, 3)."""

@@ -68,7 +68,7 @@ class Episode:
 
 @wp.struct
 class Facts:
-    """What is worth telling about a descent beside what it earned; complete when its outcome is known."""
+    """The numbers of a descent's record beside its rewards; complete when its outcome is known."""
 
     duration: float  # [s]
     height: float  # [m] of the footpads above the ground below, at the end of the newest tick

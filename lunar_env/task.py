@@ -1,4 +1,4 @@
-"""What the descent is for: how it may end, and what each decision earns."""
+"""The task: the outcomes of a descent, and the reward of each decision."""
 
 from dataclasses import dataclass
 from enum import IntEnum

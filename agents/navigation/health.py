@@ -1,4 +1,4 @@
-"""Whether a reading is believed: an innovation gate that a reading may be wrong before, but not for ever.
+"""Whether a reading is believed: an innovation gate that readings it discards can outvote.
 
 As published, the gate: discard what is more than so many deviations from what is predicted. HAKUTO-R M1 stopped there,
 and a crater's rim was its end [V2: ISP1]. As programmed: readings that are discarded in a row and agree with each

@@ -20,7 +20,7 @@ FINAL_HEIGHT = 15.0  # [m] of the last phase: little more than the loop's lag of
 
 
 class AltimeterBraking(DescentRatePilot):
-    """Believes each reading, and the last one for as long as there is no other."""
+    """Brakes by the newest valid reading, unfiltered, and holds it while there is no other."""
 
     name = "altimeter_braking"
 

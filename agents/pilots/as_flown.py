@@ -14,7 +14,7 @@ from lunar_env.missions import plan_of
 
 
 class AsFlown(Pilot):
-    """A flight-like pilot: trusts its belief completely."""
+    """The autopilot of a mission: flies its plan at the height that it believes, which it never questions."""
 
     name = "as_flown"
 

@@ -24,7 +24,7 @@ FINAL_HEIGHT = 10.0  # [m] flown at the contact rate
 
 
 class Cautious(DescentRatePilot):
-    """Slow while blind, firm when sighted."""
+    """Descends slowly until the first valid range, then follows the stopping curve."""
 
     name = "cautious"
 

@@ -22,7 +22,7 @@ FLOOR = 1.2  # [s] least time to go [P]
 
 
 class DrDv(ApproachPilot):
-    """Always flies the way that would cost least thrust squared."""
+    """Flies to its target with the least integral of the squared thrust acceleration."""
 
     name = "dr_dv"
 

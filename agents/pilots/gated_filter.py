@@ -15,7 +15,7 @@ from lunar_env.missions.resilience import PLAN
 
 
 class GatedFilterPilot(Pilot):
-    """A flight-like pilot that doubts its altimeter sooner than itself."""
+    """The autopilot of a mission on a filter that may reject the altimeter for good."""
 
     name = "gated_filter"
 

@@ -18,7 +18,7 @@ LAST_FIX = 30.0  # [m] [V2: LPL]
 
 
 class Inertial(Pilot):
-    """A flight-like pilot that ends its descent without a look at the ground."""
+    """The autopilot of a mission that uses no range finder below ``LAST_FIX``."""
 
     name = "inertial"
 

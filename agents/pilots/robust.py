@@ -37,7 +37,7 @@ LATERAL_TIME = 2.5  # [s] of the lateral speed
 
 
 class Robust(ThrustVectorPilot):
-    """Slow while blind, firm when sighted, ready to lose half of its thrust at the end."""
+    """Descends slowly until a range is accepted, then on the stopping curve, at last on that of half the thrust."""
 
     name = "robust"
     decision_period = 0.5

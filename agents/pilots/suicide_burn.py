@@ -22,7 +22,7 @@ FINAL_HEIGHT = 6.0  # [m] flown at the contact rate
 
 
 class SuicideBurn(DescentRatePilot):
-    """Knows one thrust, and brakes as late as that allows."""
+    """Falls, then brakes at full nominal thrust, as late as that allows."""
 
     name = "suicide_burn"
 

@@ -40,7 +40,7 @@ MOST_DRIFT = 1.0  # [m/s] of the inertial velocity that is believed
 
 
 class Wary(Pilot):
-    """Slow where the braking may be interrupted, slow where the ground may be, and quick in between."""
+    """Descends slowly while braking and from well above the ground on, quickly in between."""
 
     name = "wary"
 

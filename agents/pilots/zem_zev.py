@@ -17,7 +17,7 @@ LAST = 3.0  # [s] before the end at which the law is left: its gains grow withou
 
 
 class ZemZev(ApproachPilot):
-    """Knows when it will arrive, and corrects what it would miss by."""
+    """Corrects by how much it would miss its target, in place and velocity, at a time of arrival that it has fixed."""
 
     name = "zem_zev"
 

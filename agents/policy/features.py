@@ -3,7 +3,7 @@
 Heights and speeds span four decades, and a soft touchdown happens in the last one. So each is given twice, in
 proportion and in the signed logarithm. The one combined quantity is the measured height, the slant range turned
 vertical and brought forward by its age; everything else is left to the network and its memory of past readings.
-Where beams are all there is, beam_features.py says what they tell together; changes.py says what two readings do.
+Where beams are all there is, beam_features.py says what they tell together; differences.py says what two readings do.
 """
 
 import torch

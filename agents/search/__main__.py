@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def run(arguments: Arguments) -> int:
-    """Open the study, add trials, tell the best. Returns the exit code, 0 or 1."""
+    """Open the study, add trials, print the best. Returns the exit code, 0 or 1."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for each trial is ours
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ConfigError("a search is one process; start it without torchrun, several times with the same --storage")
@@ -104,7 +104,7 @@ def add_trials(study: optuna.Study, objective: "Objective", total: int, most: in
 
 
 def add_trial(study: optuna.Study, objective: "Objective") -> None:
-    """Add one trial, and tell how it ended."""
+    """Add one trial, and record how it ended."""
     objective.number = -1
     try:
         study.optimize(objective, n_trials=1, catch=FAILURES, gc_after_trial=True)
@@ -163,7 +163,7 @@ class Objective:
 
 
 class Reports:
-    """Tells a study how a training goes, at the same moments of each, and stops it if others were better by then.
+    """Reports a training's landing rates to its study, at the same moments of each, and stops it if others were better.
 
     Args:
         trial: whose training it is.

@@ -91,7 +91,7 @@ def open_storage(address: URL) -> optuna.storages.RDBStorage:
 
 
 def differences(kept: dict[str, Any], asked: dict[str, Any]) -> str:
-    """Where two records of a plan part."""
+    """In which entries two records of a plan differ."""
     was, now = dict(flat(kept)), dict(flat(asked))
     paths = sorted(path for path in was.keys() | now.keys() if was.get(path) != now.get(path))
     return "; ".join(f"{path}: was {was.get(path)!r}, is {now.get(path)!r}" for path in paths)

@@ -15,7 +15,7 @@ from lunar_env.flying.pilot import PILOTS_OWN
 
 
 class Strict(BaseModel):
-    """Frozen, and deaf to nothing: a key it does not know is an error."""
+    """A frozen table in which an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -44,7 +44,7 @@ class Imitator:
         self.answers: list[torch.Tensor] = []  # each (N, action size): what the pilot would have done in this rollout
 
     def ask(self, observation: torch.Tensor) -> None:
-        """What would the pilot do now?"""
+        """Ask the pilot for its actions (N, action size) on observations (N, size), and keep them for ``learn``."""
         self.answers.append(self.pilot.act(observation).clamp(-1.0, 1.0))
 
     def learn(self, done: int) -> dict[str, float]:

@@ -26,7 +26,7 @@ def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
 
 
 def first_process() -> bool:
-    """Whether this process makes the folder, tells and evaluates. Those that torchrun starts beside it only learn."""
+    """Whether this process makes the folder, prints and evaluates. Those that torchrun starts beside it only learn."""
     return int(os.environ.get("RANK", 0)) == 0
 
 

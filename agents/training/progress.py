@@ -72,7 +72,7 @@ class Tally:
 
 
 class Diary:
-    """The bar, TensorBoard's files, and whoever listens."""
+    """Where metrics go: the progress bar, TensorBoard's files and a listener."""
 
     def __init__(
         self, folder: Path, total: int, done: int, shown: bool = True, listener: Listener | None = None

@@ -72,7 +72,7 @@ def run(arguments: Arguments) -> int:
 
 
 def task(algorithm: str, arguments: Arguments) -> Experiment:
-    """The same for all, but for who learns."""
+    """The experiment of an algorithm: all algorithms have the same but for what learns."""
     steps, parts = 16, 4
     ppo = {"steps": steps, "batch_size": steps * arguments.num_envs // parts, "epochs": 4}
     tree = {
@@ -89,7 +89,7 @@ def task(algorithm: str, arguments: Arguments) -> Experiment:
 
 
 def train_shortly(wanted: Experiment) -> dict[str, Any]:
-    """What a training tells of itself."""
+    """Train in a temporary folder. Returns what the learner says of it: decisions, seconds, decisions per second."""
     scenario, practice = scenarios_of(wanted)
     with tempfile.TemporaryDirectory() as folder:
         return learner_of(wanted.algorithm)(wanted, practice, scenario, Path(folder), resume=False)

@@ -1,4 +1,4 @@
-"""Practice in stages: what is dear, or strict, at the end of a training may keep it from ever beginning.
+"""Practice in stages: easier rewards and limits first, the wanted ones later.
 
 A policy that cannot land yet learns from dear propellant to burn none. So a training may begin with cheap propellant
 and wide limits, and go on with what is wanted: each stage begins at a share of the decisions, and changes numbers of

@@ -42,7 +42,7 @@ def row(what: str, landers: int, device: str = "cpu", threads: int = THREADS) ->
 
 
 def threads_of(threads: int) -> str:
-    """For people."""
+    """A number of threads in words, for a row's name."""
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
@@ -52,7 +52,7 @@ FLYING, TRAINING = f"SB3 LanderVecEnv, N={LEARNERS}", f"SB3 PPO training, N={LEA
 
 
 def contestants(device: str, rollouts: int) -> list[Contestant]:
-    """All that take turns; a training takes so many rollouts."""
+    """All contestants for a device; a training of Stable-Baselines3 takes so many ``rollouts``."""
     return [*cores(device), *shells(device), *singles(), *envpool_lander(), *stable_baselines(device, rollouts)]
 
 
@@ -166,7 +166,7 @@ def stable_baselines(device: str, rollouts: int) -> Iterator[Contestant]:
 
 
 def in_turn(step: Callable[[Any], object], actions: Iterable[Any]) -> Callable[[], object]:
-    """A step with the next of these actions, round and round."""
+    """A call that steps with the next of these actions each time; after the last the first comes again."""
     ring = cycle(actions)
     return lambda: step(next(ring))
 

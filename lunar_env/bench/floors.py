@@ -1,4 +1,4 @@
-"""What the figures have to say: the floors of the project, and ratios worth knowing."""
+"""Claims about the measured speeds: the floors that the project promises, and ratios worth knowing."""
 
 import math
 from collections.abc import Mapping

@@ -103,5 +103,5 @@ def first_step(name: str, device: str, rounds: int, cached: bool) -> Measurement
 
 
 def progress(text: str) -> None:
-    """Say what happens now."""
+    """Print on stderr what is being measured."""
     print(f"bench: {text} ...", file=sys.stderr, flush=True)

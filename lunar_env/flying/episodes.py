@@ -26,10 +26,10 @@ CHUNK = 2_000  # episodes per batch
 
 
 class Progress(Protocol):
-    """What hears how many more episodes were flown, such as a bar of tqdm."""
+    """A progress bar, such as tqdm's: it is called with the number of episodes that have ended since the last call."""
 
     def update(self, n: int) -> object:
-        """So many more."""
+        """Count ``n`` more episodes."""
         ...
 
 

@@ -30,7 +30,7 @@ class FunctionPilot(PilotMaker):
 
 
 class Answering:
-    """A function at the controls of a batch of landers."""
+    """A function as the pilot of a batch of landers: what a ``FunctionPilot`` makes."""
 
     def __init__(self, function: Callable[[Any], Any], device: torch.device) -> None:
         self.function, self.device = function, device

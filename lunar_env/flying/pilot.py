@@ -13,7 +13,7 @@ from lunar_env.scenario import Scenario
 
 
 class Flies(Protocol):
-    """What the evaluation asks of a pilot that was built."""
+    """A pilot that was built for a batch of landers: the methods that an evaluation calls."""
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the past of the landers in ``mask`` (N,) bool: a new descent begins for them."""
@@ -29,7 +29,7 @@ class PilotError(RuntimeError):
 
 
 class PilotMaker(ABC):
-    """What makes pilots and is no class of them: a function, a file, a folder. A class of ``Pilot`` does the same."""
+    """Makes pilots from a function, a file or a folder. A class of ``Pilot`` has the same interface."""
 
     @abstractmethod
     def wishes(self, scenario: Scenario) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Launch:
         self._launch(self.build.reset, self.tables, self.settings, wp.from_torch(self._mask))
 
     def truth(self) -> dict[str, torch.Tensor]:
-        """What really is, by name, each (N,); see ``truth.Truth``."""
+        """The true state by name, each (N,); see ``truth.Truth``."""
         table = torch.zeros(self.num_landers, words(Truth), device=self.device)
         tables = self.tables
         self._launch(

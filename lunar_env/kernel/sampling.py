@@ -131,7 +131,7 @@ def sense(tables: Any, settings: Settings, row: int, lander: Lander, world: Worl
 
 @wp.func
 def mislead(tables: Any, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
-    """The belief after what lying accelerometers and gyros made of the tick that was flown."""
+    """The belief after a tick in which accelerometers or gyros measured wrongly."""
     motion = lander.motion
     belief = lander.belief
     acting = lander.episode.acting

@@ -1,4 +1,4 @@
-"""One decision of one lander, from action to reward: the page that everything else serves.
+"""One decision of one lander, from action to reward: the order of all stages.
 
 The stages run one way: command, actuators, flight, ground, sensors, outcome, reward; then, for a lander that is done,
 respawn. On a GPU one thread flies one lander through all physics ticks of a decision in registers (``advance``); on a

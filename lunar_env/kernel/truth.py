@@ -1,4 +1,4 @@
-"""What really is: for critics, plots and tests, never for a pilot."""
+"""The true state of each lander, and its faults as labels: for critics, plots and tests, never for a pilot."""
 
 import torch
 import warp as wp

@@ -13,7 +13,7 @@ class Traces:
     """A batch of flights, decision by decision; what comes after a flight's end is nan."""
 
     trace: dict[str, np.ndarray]  # each (decisions, flights)
-    record: dict[str, np.ndarray]  # each (flights,), see state.Record; nan where there was no end
+    record: dict[str, np.ndarray]  # each (flights,), see task.Record; nan where there was no end
     outcome: np.ndarray  # (flights,) codes of Outcome
     period: float  # [s] of a decision
 
@@ -23,7 +23,7 @@ class Traces:
 
 
 def at_touchdown(quantity: str) -> Callable[[Traces], float]:
-    """A number of the episode's record at the ground, see state.Record."""
+    """A number of the episode's record at the ground, see task.Record."""
     return lambda flights: float(np.nanmean(flights.record[quantity]))
 
 

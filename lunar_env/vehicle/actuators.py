@@ -1,4 +1,4 @@
-"""What turns a wish into force and torque: the throttle's stable range, the tanks' end, and the attitude autopilot."""
+"""From commands to force and torque: the throttle's stable range, the tanks' end, and the attitude autopilot."""
 
 from dataclasses import dataclass
 

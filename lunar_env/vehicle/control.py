@@ -1,4 +1,4 @@
-"""From an action to a throttle and a torque: five ways to hold the stick of one vehicle.
+"""From an action to a throttle and a torque, in one of five control modes.
 
 An action is a row of numbers in [-1, 1], held for one decision period. Each mode says what they mean:
 

@@ -53,7 +53,7 @@ class ExactTimeoutPPO(PPO):
 
 
 class Descents:
-    """A batch of landers in rsl-rl's dialect."""
+    """A batch of landers for rsl-rl: observations are a TensorDict, and ended episodes keep their last one."""
 
     def __init__(self, experiment: Experiment, practice: Scenario, device: torch.device, rank: int) -> None:
         # "disabled", so that an episode that ended can still be looked at: its last truth is what a privileged critic
@@ -78,7 +78,7 @@ class Descents:
         return TensorDict(groups, batch_size=[self.descent.num_envs], device=self.descent.device)
 
     def fly(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict]:
-        """A decision as ``step`` has it, without a look at what came of it: what a GPU can be asked for at once."""
+        """One decision, as ``step`` returns it, without waiting for the device: what a CUDA graph can record."""
         transition = self.descent.step(action)
         final = self.observe()
         self.descent.reset(mask=transition.done)

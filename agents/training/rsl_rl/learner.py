@@ -1,4 +1,4 @@
-"""Training on the device: PPO of rsl-rl, in a loop that survives a kill and tells what it does.
+"""Training on the device: PPO of rsl-rl, in a loop that survives a kill and writes its metrics.
 
 rsl-rl's own runner keeps neither random counters nor the environment's state, unpickles whatever is in a checkpoint,
 and knows no process group but NCCL; hence a loop of our own around its algorithm.
@@ -70,7 +70,7 @@ class Learner:
 
     @property
     def imitating(self) -> Imitator | None:
-        """Who teaches what a pilot would do, as long as it does."""
+        """The imitator as long as the training imitates, then None."""
         return self.imitation if self.steps < self.steps_imitating else None
 
     def imitate(self, imitation: Imitator) -> dict[str, float]:
@@ -118,7 +118,7 @@ class Learner:
         return losses
 
     def learn(self, diary: Diary) -> None:
-        """All of it, from where the steps stand."""
+        """Train from ``steps`` to the end of the experiment, with checkpoints on the way."""
         saved = began = time.perf_counter()
         before = self.seconds
         while self.steps < self.experiment.total_steps:

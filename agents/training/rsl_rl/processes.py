@@ -24,7 +24,7 @@ def process_group(device: str) -> Iterator[None]:
 
 
 def from_the_first(value: Any) -> Any:
-    """What the first of several processes has here; alone, one's own."""
+    """The first process's value, in every process; without others the own one."""
     if not torch.distributed.is_initialized():
         return value
     shared = [value]
@@ -33,14 +33,14 @@ def from_the_first(value: Any) -> Any:
 
 
 def on_all(steps: set[int]) -> set[int]:
-    """What is in the set of every process."""
+    """The intersection of the sets of all processes."""
     of_each: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(of_each, steps)
     return set.intersection(*of_each)
 
 
 def on_any(wrong: bool, device: torch.device) -> bool:
-    """Whether it is so in any process: all stop together, none waits for one that has ended."""
+    """Whether something is wrong in any process, so that all stop together and none waits for one that has ended."""
     if not torch.distributed.is_initialized():
         return wrong
     flag = torch.tensor(float(wrong), device=device)

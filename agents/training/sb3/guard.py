@@ -15,7 +15,7 @@ ROLLOUT = ("observations", "actions", "rewards", "returns", "values", "episode_s
 
 
 class FiniteGuard(BaseCallback):
-    """Looks at what the landers tell, at returns, at losses, and at the gradients of every step of every optimiser.
+    """Checks observations, rewards, returns, losses, and the gradients of every step of every optimiser.
 
     Args:
         folder: of the run; the offending batch goes there.

@@ -21,7 +21,8 @@ from agents.training.sb3.state import restore, snapshot
 from lunar_env import Scenario
 from lunar_env.sb3 import LanderVecEnv
 
-ROUND = 32  # decisions of every lander, about: an off-policy run, which updates after each, tells of so many at once
+# Decisions of every lander, about, between two metrics of an off-policy run, which updates after each decision.
+ROUND = 32
 
 
 class Stopwatch:
@@ -43,7 +44,7 @@ class Stopwatch:
 
 
 class ProgressCallback(BaseCallback):
-    """Tells what each round was like, and leaves checkpoints from which the run goes on bit for bit.
+    """Writes the metrics of each round, and leaves checkpoints from which the run goes on bit for bit.
 
     Both happen between an update and the next rollout, where nothing is half done.
     """
