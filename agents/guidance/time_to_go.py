@@ -126,5 +126,9 @@ def _bisected(function: Callable[[torch.Tensor], torch.Tensor], low: torch.Tenso
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
         below = function(middle) < 0.0
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        lower, higher = torch.where(below, middle, low), torch.where(below, high, middle)
+        # Where no digits are left, the rest would change nothing. Elsewhere than on a CPU it costs more to ask.
+        if low.device.type == "cpu" and torch.equal(lower, low) and torch.equal(higher, high):
+            break
+        low, high = lower, higher
     return high

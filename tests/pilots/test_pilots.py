@@ -162,11 +162,12 @@ def test_dr_dv_lands_as_published_on_the_published_set():
 
 
 @pytest.mark.parametrize(
-    "pilot", ["robust", *(pytest.param(name, marks=SLOW) for name in ("gravity_turn", *APPROACHES))]
+    ("pilot", "episodes"),
+    [("robust", 500), *(pytest.param(name, 100, marks=SLOW) for name in ("gravity_turn", *APPROACHES))],
 )
-def test_no_landing_takes_less_than_the_bound(pilot):
+def test_no_landing_takes_less_than_the_bound(pilot, episodes):
     # Seen, of the bound: 1.09 for the gravity turn, 1.17 for dr_dv, 1.18 for zem_zev, 1.23 for apollo and robust.
-    assert least_ratio(pilot, "resilience", 100) >= 1.0
+    assert least_ratio(pilot, "resilience", episodes) >= 1.0
 
 
 def test_no_gravity_turn_takes_less_than_the_bound_when_all_goes_as_planned():

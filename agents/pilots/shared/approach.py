@@ -76,7 +76,8 @@ class ApproachPilot(ThrustVectorPilot):
 
     def law(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2]: the guidance, and in the end P66."""
-        self.choose_target(now, begins)
+        if bool(begins.any()):
+            self.choose_target(now, begins)
         self.ends |= self.braked & (now.height <= self.final_height)
         return torch.where(self.ends[:, None], touch_down(now, self.final_rate), self.guide(now, begins))
 

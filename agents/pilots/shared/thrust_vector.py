@@ -57,6 +57,7 @@ class ThrustVectorPilot(Pilot):
         self.table = scenario.observation_table()
         tuning = Tuning.from_scenario(scenario)
         self.is_shown_truth = scenario.observation == "truth"
+        self.height = self.table.beams()[0].range  # the channel that shows it then
         self.navigator = ErrorStateFilter(self.table, num_landers, self.period, tuning, device)
         self.braked = torch.zeros(num_landers, dtype=torch.bool, device=device)  # and stays so
 
@@ -81,10 +82,7 @@ class ThrustVectorPilot(Pilot):
 
     def situation(self, reading: dict[str, torch.Tensor]) -> Situation:
         """What the navigator makes of one decision's observation (named SI columns)."""
-        if self.is_shown_truth:
-            estimate = exact(reading, self.table.beams()[0].range)
-        else:
-            estimate = self.navigator.update(reading)
+        estimate = exact(reading, self.height) if self.is_shown_truth else self.navigator.update(reading)
         return Situation(
             position=torch.cat([estimate.position, estimate.height[:, None]], dim=1),
             velocity=estimate.velocity,
