@@ -24,12 +24,14 @@ from tqdm import tqdm
 from agents.command import answer
 from agents.evaluate import Campaign, check, failure, label
 from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
-from agents.pictures.frontier import Cells, table, write_figure
+from agents.pages.frontier import table
+from agents.pictures.frontier import Cells, write_figure
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
 from agents.scoring.episodes import fly_episodes
 from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, Scenario, load_scenario
+from lunar_env.flying.batches import batches
 from lunar_env.flying.episodes import CHUNK, Endings, checked_action
 from lunar_env.flying.statistics import wilson
 from lunar_env.quantities import Range, middle
@@ -252,11 +254,7 @@ def propellant_at_first_sight(scenario: Scenario, seed: int, device: str = "cpu"
 
 def starts_of(scenario: Scenario, episodes: int, seed: int, device: str = "cpu") -> Starts:
     """How episodes 0 to ``episodes`` - 1 of a seed begin, as ``flying.fly_episodes`` flies them."""
-    parts = []
-    for first in range(0, episodes, CHUNK):
-        descent = Descent(scenario, min(CHUNK, episodes - first), device, seed, autoreset="disabled")
-        descent.reset(seed=seed, first_lander=first)
-        parts.append(_starts(descent))
+    parts = [_starts(descent) for descent in batches(scenario, episodes, seed, device, CHUNK)]
     return Starts(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Starts)))
 
 

@@ -5,7 +5,7 @@ stays inside the declared space. ``ObservationTable.read`` gives the numbers bac
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +140,16 @@ def cosine_to_down(
 ) -> torch.Tensor:
     """The same from ``up``, which ``up_in_body`` gives: for several directions at one attitude."""
     return -(up[0] * direction[0] + up[1] * direction[1] + up[2] * direction[2])
+
+
+def believed_velocity(reading: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The inertial velocity (N, 3) [m/s] of a reading in local axes: downrange, cross-range and up."""
+    return torch.stack([reading["velocity_x"], reading["velocity_y"], reading["velocity_up"]], dim=1)
+
+
+def believed_lateral_speed(reading: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The horizontal part (N,) [m/s] of ``believed_velocity``."""
+    return torch.hypot(reading["velocity_x"], reading["velocity_y"])
 
 
 def beam_channels(finder: RangeFinder, scales: Scales, truth: bool) -> list[Channel]:

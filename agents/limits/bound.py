@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lunar_env import Descent, Scenario
+from lunar_env.flying.batches import batches
 from lunar_env.quantities import middle
 from lunar_env.task import Limits
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
@@ -82,12 +83,7 @@ def _excess(descent: Descent) -> Vector:
 
 def episode_bounds(scenario: Scenario, episodes: int, seed: int, device: str = "cpu", chunk: int = 2_000) -> Vector:
     """``bound_of`` [kg] (episodes,) at the starts of episodes 0 to ``episodes`` - 1 of a seed, a chunk at a time."""
-    parts = []
-    for first in range(0, episodes, chunk):
-        descent = Descent(scenario, min(chunk, episodes - first), device, seed, autoreset="disabled")
-        descent.reset(seed=seed, first_lander=first)
-        parts.append(bound_of(descent))
-    return np.concatenate(parts)
+    return np.concatenate([bound_of(descent) for descent in batches(scenario, episodes, seed, device, chunk)])
 
 
 def bound(

@@ -11,6 +11,7 @@ from math import exp
 import torch
 
 from agents.guidance.vehicle import Vehicle
+from lunar_env.observation import believed_velocity
 
 SHARE = 0.5  # of the difference that a decision's effect moves the estimate by [P]
 LEAST_COMMAND = 0.2  # of the nominal thrust: less tells nothing [P]
@@ -41,7 +42,7 @@ class EngineWatch:
 
     def look(self, reading: dict[str, torch.Tensor]) -> None:
         """Take in one decision's observation (named SI columns)."""
-        velocity = torch.stack([reading["velocity_x"], reading["velocity_y"], reading["velocity_up"]], dim=1)
+        velocity = believed_velocity(reading)
         axis = local_axis(reading, self.vehicle.radius)
         mean = axis + self.axis
         mean = mean / mean.norm(dim=1, keepdim=True).clamp(min=1e-6)

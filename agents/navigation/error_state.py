@@ -17,7 +17,7 @@ import torch
 from agents.navigation.health import VOTES, HealthMonitor, Look
 from agents.navigation.history import Passage, Past, slant_range
 from agents.navigation.tuning import FinderTuning, Tuning
-from lunar_env.observation import ObservationTable
+from lunar_env.observation import ObservationTable, believed_lateral_speed
 
 ALTITUDE, GROUND, EAST, NORTH, UP, SCALE = range(6)  # rows of the state; x and y of the local axes, the first scale
 HEALTHY = 3.0  # [s] since an accepted reading was taken, for which a range finder counts as healthy [P]
@@ -109,7 +109,7 @@ class ErrorStateFilter:
         time = reading["time"]
         step = (time - self.time).nan_to_num(0.0).clamp(min=0.0)
         self.time = time
-        across = torch.hypot(reading["velocity_x"], reading["velocity_y"])
+        across = believed_lateral_speed(reading)
         covariance[GROUND, GROUND] += tuning.unevenness**2 * across * step
         turning = 2.0 * step / tuning.radius
         self._shear(UP, ALTITUDE, turning * tuning.gravity)

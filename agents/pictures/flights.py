@@ -24,9 +24,7 @@ from agents.pictures.style import (
     Frame,
     metres,
     palette,
-    root,
     root_axis,
-    square,
     thin,
 )
 from agents.scoring.statistics import shown_boxes
@@ -39,8 +37,6 @@ __all__ = [
     "overlay_figure",
     "picture",
     "plane_figure",
-    "root",
-    "square",
     "touchdown_figure",
 ]
 

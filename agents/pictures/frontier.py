@@ -20,9 +20,10 @@ from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from agents.limits.frontier import Frontier, propellant_of
-from agents.pictures.style import INK, PAPER, STYLE, metres, root, root_axis, square
+from agents.pictures.style import INK, PAPER, STYLE, metres, root_axis
 from agents.run_folder import write_atomic
 from lunar_env import Scenario
+from lunar_env.replays.root_scale import root, square
 
 Vector = NDArray[np.float64]
 
@@ -166,22 +167,3 @@ def caption_of(scenario: Scenario, rows: Sequence[dict[str, Any]]) -> str:
             f"beyond the solid line: {late}."
         )
     return " ".join(sentences)
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """The results as a table for the screen."""
-    head = ("pilot", "landed", "of what physics allows", "95 % interval", "of that, after the wait", "beyond physics")
-    lines = [head]
-    for row in rows:
-        if "failed" in row:
-            lines.append((row["pilot"], "failed", row["failed"], "", "", ""))
-            continue
-        kinds = ("all", "survivable", "sighted", "beyond")
-        counts = ["{landed}/{episodes}".format(**row[kind]) for kind in kinds]
-        interval = row["survivable"]["wilson"]
-        between = "[{:.4f}, {:.4f}]".format(*interval) if interval else "-"
-        lines.append((row["pilot"], *counts[:2], between, *counts[2:]))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )

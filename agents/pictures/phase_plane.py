@@ -19,12 +19,11 @@ from agents.pictures.style import (
     SHADE,
     Frame,
     metres,
-    root,
     root_axis,
-    square,
     thin,
 )
 from agents.scoring.statistics import shown_boxes
+from lunar_env.replays.root_scale import root, square
 
 LAST_METRES = 25.0  # [m] the zoom on the ground begins here
 LAST_SPEED = 8.0  # [m/s] and ends here, unless a landing may be as fast

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.pictures.recorded_flight import RecordedFlight
+from lunar_env.replays.root_scale import root, round_ticks, square
 
 THEME = {  # CSS variable: (light, dark); pilots after Okabe & Ito and Tol, safe for the colour-blind
     "ink": ("#1b1f24", "#ebe9e4"),
@@ -105,22 +106,9 @@ def thin(*arrays: np.ndarray) -> list[np.ndarray]:
     return [array[rows] for array in arrays]
 
 
-def root(values: np.ndarray) -> np.ndarray:
-    """The square root, continued below zero as an odd function."""
-    return np.sign(values) * np.sqrt(np.abs(values))
-
-
-def square(values: np.ndarray) -> np.ndarray:
-    """The inverse of `root`."""
-    return np.sign(values) * np.square(values)
-
-
 def root_axis(axes: Axes, letter: str, top: float, words: Callable[[float], str]) -> None:
     """Let the x or y axis run from 0 to top as a square root, with round ticks that keep their distance."""
-    ticks = [0.0]
-    for tick in (m * 10.0**e for e in range(-2, 7) for m in (1, 2, 5)):
-        if tick <= top and root(tick) - root(ticks[-1]) > 0.11 * root(top):
-            ticks.append(tick)
+    ticks = round_ticks(top, 0.11)
     getattr(axes, f"set_{letter}scale")("function", functions=(root, square))
     getattr(axes, f"set_{letter}lim")(0, top)
     getattr(axes, f"set_{letter}ticks")(ticks, [words(tick) for tick in ticks])

@@ -8,7 +8,7 @@ phase is flown at the contact rate; once begun it is not left, as is common wher
 
 import torch
 
-from agents.pilots.shared.descent_rate import DescentRatePilot
+from agents.pilots.shared.descent_rate import DescentRatePilot, held_while_braking
 from lunar_env import Scenario
 from lunar_env.observation import pointing_down
 
@@ -45,5 +45,4 @@ class AltimeterBraking(DescentRatePilot):
 
         rate = torch.sqrt(2.0 * DECELERATION * (raw - FINAL_HEIGHT).clamp(min=0.0)).clamp(min=CONTACT_RATE)
         rate = torch.where(self.ending, CONTACT_RATE, rate)
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
-        return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
+        return held_while_braking(rate, reading, BRAKED, BRAKING_RATE)

@@ -9,7 +9,7 @@ import torch
 
 from agents.guidance.stopping import blind_rate, stopping_rate
 from agents.guidance.vehicle import Vehicle
-from agents.pilots.shared.descent_rate import DescentRatePilot
+from agents.pilots.shared.descent_rate import DescentRatePilot, held_while_braking
 from lunar_env import Scenario
 
 WORST_ERROR = 1_500.0  # [m] belief above truth, the navigation's specification
@@ -34,7 +34,6 @@ class Cautious(DescentRatePilot):
 
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
         """What the height allows, or, while blind, what the worst case allows."""
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
         strongest = self.vehicle.maximum_thrust / (self.vehicle.dry_mass + reading["propellant"])
         braking = BRAKING_SHARE * (strongest - self.vehicle.gravity).clamp(min=LEAST_BRAKING)
 
@@ -43,4 +42,4 @@ class Cautious(DescentRatePilot):
         spare = reading["altitude"] - WORST_ERROR - LATEST_LOCK
         blind = blind_rate(spare, braking, LATEST_LOCK - FINAL_HEIGHT, REACTION, CONTACT_RATE, BRAKING_SHARE)
         rate = torch.where(self.filter.seen, sighted, blind)
-        return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
+        return held_while_braking(rate, reading, BRAKED, BRAKING_RATE)

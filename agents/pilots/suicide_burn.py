@@ -10,7 +10,7 @@ which the vehicle will be when the loop has followed.
 import torch
 
 from agents.guidance.vehicle import Vehicle
-from agents.pilots.shared.descent_rate import DescentRatePilot
+from agents.pilots.shared.descent_rate import DescentRatePilot, held_while_braking
 from lunar_env import Scenario
 
 SHARE = 0.9  # of the net deceleration; thrust that is 2 % low takes 4 % of it [P]
@@ -38,8 +38,7 @@ class SuicideBurn(DescentRatePilot):
         braking = SHARE * self.stopping(mass - 0.5 * burnt)
         ahead = height + LEAD * reading["velocity_up"] - FINAL_HEIGHT
         rate = torch.sqrt(2.0 * braking * ahead.clamp(min=0.0)).clamp(min=CONTACT_RATE)
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
-        return torch.where(sideways > BRAKED, rate.clamp(max=BRAKING_RATE), rate)
+        return held_while_braking(rate, reading, BRAKED, BRAKING_RATE)
 
     def stopping(self, mass: torch.Tensor) -> torch.Tensor:
         """The deceleration (N,) [m/s^2] that full thrust leaves; a little where it does not carry the weight."""

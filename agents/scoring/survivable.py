@@ -29,6 +29,7 @@ from agents.limits.frontier import Starts, fastest_vertical
 from agents.pilots import as_shown_to, make_pilot
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.faults.kinds import FOREVER, NAMES
+from lunar_env.flying.batches import batches
 from lunar_env.flying.episodes import CHUNK
 from lunar_env.missions.any_fault import ENGINE as ENGINE_FAULTS
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
@@ -63,12 +64,11 @@ class Survivable:
 def survivable(scenario: Scenario, episodes: int, seed: int) -> Survivable:
     """What is possible in episodes 0 to ``episodes`` - 1 of a seed, as ``flying.fly_episodes`` flies them."""
     planned = as_shown_to(PLANNED, load_scenario(scenario, observation="truth"))
-    parts = []
-    for first in range(0, episodes, CHUNK):
-        every_tick = load_scenario(planned, decision_period=planned.tick)
-        descent = Descent(every_tick, min(CHUNK, episodes - first), seed=seed, autoreset="disabled")
-        descent.reset(seed=seed, first_lander=first)
-        parts.append((ground_is_seen(descent), engine_suffices(descent, planned)))
+    every_tick = load_scenario(planned, decision_period=planned.tick)
+    parts = [
+        (ground_is_seen(descent), engine_suffices(descent, planned))
+        for descent in batches(every_tick, episodes, seed, "cpu", CHUNK)
+    ]
     seen, braked = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Survivable(seen, braked)
 

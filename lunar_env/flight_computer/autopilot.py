@@ -9,6 +9,7 @@ import torch
 
 from lunar_env.flight_computer.filters import AltitudeFilter, FilterTuning, GatedFilter, SlantOnly, VelocityFilter
 from lunar_env.missions.plan import FlightPlan
+from lunar_env.observation import believed_lateral_speed
 from lunar_env.quantities import middle
 from lunar_env.scenario import Scenario
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
@@ -75,7 +76,7 @@ class Autopilot:
         """Rate of descent (N,) [m/s] from named SI columns and the believed height (N,) [m]."""
         plan = self.plan
         rate = plan.rate(height + plan.lead * reading["velocity_up"])
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
+        sideways = believed_lateral_speed(reading)
         if plan.braking_rate > 0.0:
             braking = (sideways > plan.braked) & ~self.filter.seen
             return torch.where(braking, rate.clamp(max=plan.braking_rate), rate)

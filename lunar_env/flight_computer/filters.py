@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lunar_env.observation import BeamChannels, ObservationTable, cosine_to_down, up_in_body
+from lunar_env.observation import (
+    BeamChannels,
+    ObservationTable,
+    believed_lateral_speed,
+    believed_velocity,
+    cosine_to_down,
+    up_in_body,
+)
 from lunar_env.quantities import middle
 from lunar_env.sensors.range_finder import turned_by
 
@@ -60,7 +67,7 @@ class VelocityFilter:
 
     def update(self, reading: dict[str, torch.Tensor]) -> torch.Tensor:
         """Take in one decision's observation (named SI columns) and return the correction."""
-        believed = torch.stack([reading["velocity_x"], reading["velocity_y"], reading["velocity_up"]], dim=1)
+        believed = believed_velocity(reading)
         for speeds, valid, inverse in self.finders:
             body = torch.stack([reading[name] for name in speeds], dim=1) @ inverse.T
             usable = torch.stack([reading[name] > 0.5 for name in valid], dim=1).all(dim=1, keepdim=True)
@@ -118,7 +125,7 @@ class AltitudeFilter:
     def update(self, reading: dict[str, torch.Tensor]) -> torch.Tensor:
         """Take in one decision's observation (named SI columns) and return the height above ground (N,) [m]."""
         tuning = self.tuning
-        sideways = torch.hypot(reading["velocity_x"], reading["velocity_y"])
+        sideways = believed_lateral_speed(reading)
         self.variance += (tuning.drift * self.period) ** 2 + (tuning.drift_lateral * sideways * self.period) ** 2
 
         for sounding in soundings(self.beams, reading, self.tuning):

@@ -27,6 +27,7 @@ from math import radians
 
 from lunar_env.changes import change
 from lunar_env.faults.kinds import with_fault
+from lunar_env.missions.mission import FULL_TURN
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario, Start
 from lunar_env.sensors.inertial import Navigation
@@ -122,7 +123,7 @@ BEAMS = change(
         "terrain": Terrain(
             map="highland",
             roughness=0.34,  # [C] the median relief of 10.5 by 8 km of it is 1 136 m
-            turn=Range(0.0, radians(360.0)),
+            turn=FULL_TURN,
             shift_x=Range(-16_000.0, 16_000.0),
             shift_y=Range(-16_000.0, 16_000.0),
         ),

@@ -8,7 +8,7 @@ was at 15 km, more than 12 minutes before touchdown. Vertical speed was about th
 from lunar_env.changes import change
 from lunar_env.faults.kinds import Faults, RangingLoss, UnsteadySite
 from lunar_env.missions import measures
-from lunar_env.missions.mission import FULL_TURN, Check, Mission, cylinder, reaction_control
+from lunar_env.missions.mission import ROUNDED_TURN, Check, Mission, cylinder, reaction_control
 from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.whole_descent import engine, start_from_orbit, whole_descent
 from lunar_env.quantities import Range
@@ -21,7 +21,7 @@ from lunar_env.terrain.surface import Terrain
 MASS = cylinder(675.0, 0.8, 3.0)  # dry [R]; 4.0 m tall on a body 1.57 m wide [V2: IGAR]
 
 # Chosen for its smoothness [P], also far around: the published 100 m are the belief's error and no hill's.
-SITE = Terrain(relief=Range(0.0, 10.0), phase_x=FULL_TURN, phase_y=FULL_TURN, albedo=0.16)
+SITE = Terrain(relief=Range(0.0, 10.0), phase_x=ROUNDED_TURN, phase_y=ROUNDED_TURN, albedo=0.16)
 
 PLANNED = whole_descent(
     name="im_1_planned",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import radians
 
 from lunar_env.missions.measures import Traces
 from lunar_env.missions.plan import FlightPlan
@@ -10,7 +11,8 @@ from lunar_env.scenario import Scenario
 from lunar_env.vehicle.actuators import Attitude
 from lunar_env.vehicle.dynamics import Mass
 
-FULL_TURN = Range(0.0, 6.283185)
+FULL_TURN = Range(0.0, radians(360.0))
+ROUNDED_TURN = Range(0.0, 6.283185)  # of the whole descents: another number in float32, which their flights keep
 TURN_RATE = 0.2  # [rad/s^2] that the reaction control of a vehicle of unknown torque can give [P], as Series 1's
 
 

@@ -13,6 +13,7 @@ from math import radians
 
 from lunar_env.changes import change
 from lunar_env.faults.kinds import Faults, LateAcquisition
+from lunar_env.missions.mission import FULL_TURN
 from lunar_env.missions.plan import FlightPlan
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario, Start
@@ -20,8 +21,6 @@ from lunar_env.sensors.devices import SERIES_1_LASER
 from lunar_env.sensors.inertial import Navigation
 from lunar_env.terrain.surface import Terrain
 from lunar_env.vehicle.dynamics import Engine
-
-FULL_TURN = Range(0.0, radians(360.0))
 
 # The only plan that was published for this vehicle, the webcast of the first flight.
 PLAN = FlightPlan(

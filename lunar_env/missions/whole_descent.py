@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from lunar_env.missions.mission import FULL_TURN
+from lunar_env.missions.mission import ROUNDED_TURN
 from lunar_env.quantities import Range
 from lunar_env.scenario import Scenario, Start
 from lunar_env.terrain.surface import Terrain
 from lunar_env.vehicle.control import Guidance
 from lunar_env.vehicle.dynamics import Engine
 
-MAP_TURN: dict[str, Any] = {"turn": FULL_TURN, "shift_x": Range(0.0, 32_768.0), "shift_y": Range(0.0, 32_768.0)}
+MAP_TURN: dict[str, Any] = {"turn": ROUNDED_TURN, "shift_x": Range(0.0, 32_768.0), "shift_y": Range(0.0, 32_768.0)}
 # Sites are chosen for being smoother than their surroundings: half of mare's heights, a quarter of highland's [P];
 # slopes below 5 degrees were asked for at Blue Ghost's site [V2: JM]. Albedo of mare 0.07, of highland 0.16 [R].
 MARE = Terrain(map="mare", roughness=0.5, albedo=Range(0.06, 0.09), **MAP_TURN)

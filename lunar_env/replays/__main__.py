@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lunar_env.markers import replaced
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
 
@@ -22,7 +23,7 @@ def main() -> int:
     try:  # what cannot be written is refused now, not after all flights
         chosen.out.mkdir(parents=True, exist_ok=True)
         if chosen.page:
-            split(chosen.page)
+            replaced(chosen.page, "", *MARKERS)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -35,19 +36,10 @@ def main() -> int:
     except ImportError:
         print('the picture needs matplotlib: pip install "lunar-env[report]"', file=sys.stderr)
     if chosen.page:
-        before, after = split(chosen.page)
-        chosen.page.write_text(f"{before}{MARKERS[0]}\n{table(replays)}\n{MARKERS[1]}{after}", encoding="utf-8")
+        chosen.page.write_text(replaced(chosen.page, table(replays), *MARKERS), encoding="utf-8")
     met = sum(one.met for one in replays)
     print(f"\n{met} of {len(replays)} missions inside their tolerances; table and picture in {chosen.out}")
     return int(met < len(replays))
-
-
-def split(page: Path) -> tuple[str, str]:
-    """What stands before and after the catalogue in a page."""
-    words = page.read_text(encoding="utf-8")
-    if not all(marker in words for marker in MARKERS):
-        raise ValueError(f"{page} needs the lines {MARKERS[0]!r} and {MARKERS[1]!r}, between which the table goes")
-    return words.split(MARKERS[0])[0], words.split(MARKERS[1])[1]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lunar_env.missions import MISSIONS
 from lunar_env.missions.measures import Traces
 from lunar_env.missions.mission import Mission
 from lunar_env.replays.replay import EPISODES, SEED, CheckResult, check, fly, landed
+from lunar_env.replays.root_scale import root, round_ticks, square
 from lunar_env.task import Outcome
 
 COLUMNS = 5  # of the page of plots
@@ -137,19 +138,6 @@ def line(panel: object, flights: Traces, colour: str) -> None:
 def few_ticks(panel: object) -> None:
     """Round numbers that keep their distance on square-root axes."""
     for axis, limits in (("x", panel.get_xlim()), ("y", panel.get_ylim())):  # type: ignore[attr-defined]
-        ticks = [0.0]
-        for tick in (m * 10.0**e for e in range(6) for m in (1, 2, 5)):
-            if tick <= limits[1] and root(tick) - root(ticks[-1]) > 0.2 * root(limits[1]):
-                ticks.append(tick)
+        ticks = round_ticks(limits[1], 0.2)
         labels = [f"{tick / 1000:g} k" if tick >= 1000 else f"{tick:g}" for tick in ticks]
         getattr(panel, f"set_{axis}ticks")(ticks, labels)
-
-
-def root(values: np.ndarray | float) -> np.ndarray:
-    """The square root, continued below zero as an odd function."""
-    return np.sign(values) * np.sqrt(np.abs(values))
-
-
-def square(values: np.ndarray | float) -> np.ndarray:
-    """The inverse of ``root``."""
-    return np.sign(values) * np.square(values)

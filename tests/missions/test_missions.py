@@ -690,7 +690,7 @@ def test_the_command_puts_the_table_between_a_pages_markers_and_keeps_the_rest(t
     for _ in range(2):  # a second time changes nothing
         command(monkeypatch, "--out", tmp_path, "--page", page)
         shown = page.read_text(encoding="utf-8")
-        assert shown.startswith("before\n<!-- catalogue -->\n|")
+        assert shown.startswith("before\n<!-- catalogue -->\n\n|")
         assert shown.endswith("|\n<!-- end of catalogue -->\nafter\n")
         assert "old" not in shown and shown.count("| Beresheet,") == 1
 

@@ -21,6 +21,7 @@ from agents.pictures.phase_plane import draw_last_metres
 from agents.scoring.statistics import landing_box, shown_boxes
 from lunar_env import Range, load_scenario
 from lunar_env.flying.statistics import STRICT
+from lunar_env.replays.root_scale import root, square
 
 NAN = float("nan")
 FACTS = [("Command", "python -m agents.evaluate --seed 7 && echo '<done>'"), ("Device", "CPU")]
@@ -333,4 +334,4 @@ def test_the_square_root_axis_makes_the_stopping_curve_straight() -> None:
     speed = np.linspace(0.0, 80.0, 9)
     share = figures.Frame(1.0, 3_000.0, 80.0, 0.0, 1.0).share(speed, speed**2 / 4.0)
     assert np.allclose(np.diff(share, axis=0), np.diff(share, axis=0)[0])
-    assert np.allclose(figures.square(figures.root(np.array([-9.0, 0.0, 2.0]))), [-9.0, 0.0, 2.0])
+    assert np.allclose(square(root(np.array([-9.0, 0.0, 2.0]))), [-9.0, 0.0, 2.0])

@@ -7,6 +7,7 @@ import torch
 from lunar_env import Scenario
 from lunar_env.flight_computer.filters import AltitudeFilter
 from lunar_env.flying.pilot import Pilot, require_control
+from lunar_env.observation import believed_lateral_speed
 from lunar_env.quantities import Range
 
 
@@ -36,3 +37,10 @@ class DescentRatePilot(Pilot):
     @abstractmethod
     def rate(self, reading: dict[str, torch.Tensor], height: torch.Tensor) -> torch.Tensor:
         """The wished rate of descent (N,) [m/s], from named SI columns and the filtered height (N,) [m]."""
+
+
+def held_while_braking(
+    rate: torch.Tensor, reading: dict[str, torch.Tensor], braked: float, fastest: float
+) -> torch.Tensor:
+    """The rate of descent (N,) [m/s], at most ``fastest`` while more lateral speed than ``braked`` is to be lost."""
+    return torch.where(believed_lateral_speed(reading) > braked, rate.clamp(max=fastest), rate)

@@ -17,6 +17,7 @@ from agents.navigation.error_state import ErrorStateFilter, Estimate
 from agents.navigation.tuning import Tuning
 from lunar_env import Scenario
 from lunar_env.flying.pilot import Pilot, require_control
+from lunar_env.observation import believed_velocity
 
 BRAKED = 60.0  # [m/s] of lateral speed: the law begins
 GATE_HEIGHT = 2_500.0  # [m] where braking is to end [P]
@@ -118,7 +119,7 @@ class ThrustVectorPilot(Pilot):
 
 def exact(reading: dict[str, torch.Tensor], height: str) -> Estimate:
     """The estimate of a pilot that is shown the truth, whose range finders show the ``height`` itself."""
-    velocity = torch.stack([reading["velocity_x"], reading["velocity_y"], reading["velocity_up"]], dim=1)
+    velocity = believed_velocity(reading)
     sure = torch.ones_like(reading[height], dtype=torch.bool)
     return Estimate(
         height=reading[height],
