@@ -29,7 +29,7 @@ from agents.scoring.selection import CHOSEN_BY, best, refuse_taken, ship, valida
 from agents.training.checkpoint import NEWEST, PREVIOUS
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
 from agents.training.prepare import scenarios_of
-from lunar_env.markers import replaced
+from lunar_env.pages.markers import replaced
 
 CURVE, PICTURE = "curve.json", "curve.png"
 QUOTED = ("seed", "episodes", "landed", "landed_strict", "wilson", "wilson_strict")  # of a validation

@@ -29,7 +29,7 @@ from agents.scoring.touchdowns import spreads, within
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.episodes import Endings
 from lunar_env.flying.statistics import summary, wilson
-from lunar_env.markers import replaced
+from lunar_env.pages.markers import replaced
 
 LATER = ("among", "lower_bound", "above")  # fields that older entries lack
 BY_CHANCE = 0.025  # at most, of being ahead by luck; on one side, as much as the intervals of 95 % leave there

@@ -34,7 +34,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         # who flies it
         "flying",
         "flight_computer",
-        "markers",
+        "pages",
         "replays",
         # the shells
         "rendering",

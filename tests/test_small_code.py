@@ -10,11 +10,11 @@ import torch
 
 from lunar_env import Descent, load_scenario, scenarios
 from lunar_env.flying.batches import batches
-from lunar_env.markers import BEGIN, END, replaced
 from lunar_env.missions.mission import FULL_TURN, ROUNDED_TURN
 from lunar_env.observation import believed_lateral_speed, believed_velocity
+from lunar_env.pages.markers import BEGIN, END, replaced
+from lunar_env.pages.root_scale import root, round_ticks, square
 from lunar_env.quantities import Range, leaves
-from lunar_env.replays.root_scale import root, round_ticks, square
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
@@ -23,11 +23,11 @@ SOURCES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 OWNERS = {  # a file, and what is written there and nowhere else
-    "lunar_env/markers.py": r"\.(partition|split)\((BEGIN|begin|MARKERS)",
+    "lunar_env/pages/markers.py": r"\.(partition|split)\((BEGIN|begin|MARKERS)",
     "lunar_env/missions/mission.py": r"Range\(0\.0, (radians\(360|math\.radians\(360|6\.283|2\.0 \* (math\.)?pi)",
-    "lunar_env/replays/root_scale.py": r"np\.sign\(\w+\) \* np\.(sqrt|square)\(|for m in \(1, 2, 5\)",
+    "lunar_env/pages/root_scale.py": r"np\.sign\(\w+\) \* np\.(sqrt|square)\(|for m in \(1, 2, 5\)",
     "lunar_env/observation.py": r'torch\.(stack\(\[|hypot\()\w+\["velocity_x"\], \w+\["velocity_y"\]',
-    "lunar_env/flying/batches.py": r"reset\(seed=seed, first_lander=first\)",
+    "lunar_env/flying/batches.py": r"reset\(seed=seed, first_lander=",
     "agents/pages/words.py": r"\.ljust\(width\)",
     "agents/pilots/shared/descent_rate.py": r"rate\.clamp\(max=(BRAKING_RATE|fastest)\), rate\)",
 }

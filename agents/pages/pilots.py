@@ -19,8 +19,8 @@ from agents.command import answer
 from agents.pages.words import NARROW, number, others, over_bound
 from agents.run_folder import write_text
 from lunar_env import Descent, Outcome
-from lunar_env.markers import replaced
 from lunar_env.missions import PRESETS
+from lunar_env.pages.markers import replaced
 from lunar_env.quantities import middle
 
 FLAT_RADIUS = 1e9  # [m] of the Moon, from which on its ground counts as flat

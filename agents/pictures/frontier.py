@@ -23,7 +23,7 @@ from agents.limits.frontier import Frontier, propellant_of
 from agents.pictures.style import INK, PAPER, STYLE, metres, root_axis
 from agents.run_folder import write_atomic
 from lunar_env import Scenario
-from lunar_env.replays.root_scale import root, square
+from lunar_env.pages.root_scale import root, square
 
 Vector = NDArray[np.float64]
 

@@ -23,7 +23,7 @@ from agents.pictures.style import (
     thin,
 )
 from agents.scoring.statistics import shown_boxes
-from lunar_env.replays.root_scale import root, square
+from lunar_env.pages.root_scale import root, square
 
 LAST_METRES = 25.0  # [m] the zoom on the ground begins here
 LAST_SPEED = 8.0  # [m/s] and ends here, unless a landing may be as fast

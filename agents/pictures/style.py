@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from agents.pictures.recorded_flight import RecordedFlight
-from lunar_env.replays.root_scale import root, round_ticks, square
+from lunar_env.pages.root_scale import root, round_ticks, square
 
 THEME = {  # CSS variable: (light, dark); pilots after Okabe & Ito and Tol, safe for the colour-blind
     "ink": ("#1b1f24", "#ebe9e4"),

@@ -18,7 +18,7 @@ from agents.run_folder import write_text
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, experiment
 from agents.training.prepare import learner_of, scenarios_of
-from lunar_env.markers import replaced
+from lunar_env.pages.markers import replaced
 
 ALGORITHMS = ("sb3.ppo", "rsl_rl.ppo")
 LEAST = 60_000  # decisions per second that the device path has to reach on two cores

@@ -11,7 +11,7 @@ from lunar_env.bench.contestants import ENVPOOL, FLYING, LUNAR_LANDER, ROUGH, RO
 from lunar_env.bench.floors import CACHED, COMPILED, Claim, claims
 from lunar_env.bench.measure import Contestant, Measurement, compete
 from lunar_env.bench.tables import markdown, report
-from lunar_env.markers import BEGIN, END, replaced
+from lunar_env.pages.markers import BEGIN, END, replaced
 
 __all__ = [
     "BEGIN",

@@ -13,7 +13,7 @@ from lunar_env.bench.floors import CACHED, COMPILED, claims
 from lunar_env.bench.measure import compete, first_step, progress
 from lunar_env.bench.tables import conditions, load_average, markdown, report
 from lunar_env.kernel.launch import checked_device
-from lunar_env.markers import replaced
+from lunar_env.pages.markers import replaced
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,9 +8,14 @@ from lunar_env.descent import Descent
 from lunar_env.scenario import Scenario
 
 
-def batches(scenario: Scenario, episodes: int, seed: int, device: torch.device | str, size: int) -> Iterator[Descent]:
-    """Episodes 0 to ``episodes`` - 1 of a seed at their starts, at most ``size`` at a time; none begins anew."""
-    for first in range(0, episodes, size):
-        descent = Descent(scenario, min(size, episodes - first), device, seed, autoreset="disabled")
-        descent.reset(seed=seed, first_lander=first)
+def batches(
+    scenario: Scenario, episodes: int, seed: int, device: torch.device | str, size: int, first: int = 0
+) -> Iterator[Descent]:
+    """Episodes ``first`` to ``first + episodes - 1`` of a seed at their starts, at most ``size`` at a time.
+
+    None of their landers begins anew.
+    """
+    for lander in range(first, first + episodes, size):
+        descent = Descent(scenario, min(size, first + episodes - lander), device, seed, autoreset="disabled")
+        descent.reset(seed=seed, first_lander=lander)
         yield descent

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lunar_env.descent import Descent
+from lunar_env.flying.batches import batches
 from lunar_env.flying.function_pilot import FunctionPilot
 from lunar_env.flying.pilot import Pilot, PilotError, PilotMaker
 from lunar_env.flying.statistics import wilson
@@ -89,13 +90,12 @@ def fly(
     maker = maker_of(pilot)
     shown = load_scenario(scenario)
     shown = load_scenario(shown, **maker.wishes(shown))
-    parts = []
-    for first in range(0, episodes, CHUNK):
-        count = min(CHUNK, episodes - first)
-        recorded = min(max(traces - first, 0), count)
-        parts.append(fly_batch(maker, shown, count, seed, first=first, device=device, traces=recorded))
+    parts: list[Endings] = []
+    for descent in batches(shown, episodes, seed, device, CHUNK):
+        left = max(traces - sum(len(part.traces) for part in parts), 0)
+        parts.append(fly_batch(maker, descent, traces=min(left, descent.num_envs)))
         if progress is not None:
-            progress.update(count)
+            progress.update(descent.num_envs)
     return Endings(
         np.concatenate([part.outcome for part in parts]),
         {name: np.concatenate([part.record[name] for part in parts]) for name in parts[0].record},
@@ -122,20 +122,11 @@ def maker_of(pilot: str | type[Pilot] | PilotMaker | Callable[[Any], Any]) -> ty
     raise TypeError(f"a pilot is a class of lunar_env.Pilot, FILE.py:NAME or a function, got {type(pilot).__name__}")
 
 
-def fly_batch(
-    maker: type[Pilot] | PilotMaker,
-    scenario: Scenario,
-    count: int,
-    seed: int,
-    *,
-    first: int = 0,
-    device: str | torch.device = "cpu",
-    traces: int = 0,
-) -> Endings:
-    """Fly episodes ``first`` to ``first + count - 1`` side by side, in a scenario as the pilot wishes it."""
-    descent = Descent(scenario, num_envs=count, seed=seed, device=device, autoreset="disabled")
+def fly_batch(maker: type[Pilot] | PilotMaker, descent: Descent, traces: int = 0) -> Endings:
+    """Fly a batch that stands at its start to the end of its last lander, in a scenario as the pilot wishes it."""
+    scenario, count = descent.scenario, descent.num_envs
     pilot = maker(scenario, count, descent.device)
-    observation = descent.reset(seed=seed, first_lander=first)
+    observation = descent.state.observation.clone()
     pilot.reset(torch.ones(count, dtype=torch.bool, device=descent.device))
     outcome = torch.zeros(count, dtype=torch.int32)
     recorder = Recorder(descent, traces)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lunar_env.markers import replaced
+from lunar_env.pages.markers import replaced
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
 

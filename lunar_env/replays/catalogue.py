@@ -10,8 +10,8 @@ import numpy as np
 from lunar_env.missions import MISSIONS
 from lunar_env.missions.measures import Traces
 from lunar_env.missions.mission import Mission
+from lunar_env.pages.root_scale import root, round_ticks, square
 from lunar_env.replays.replay import EPISODES, SEED, CheckResult, check, fly, landed
-from lunar_env.replays.root_scale import root, round_ticks, square
 from lunar_env.task import Outcome
 
 COLUMNS = 5  # of the page of plots

@@ -10,7 +10,7 @@ import pytest
 from agents.pages import pilots as pilots_page
 from agents.pilots import CLASSICAL, SHIPPED
 from lunar_env import Descent, Outcome, load_scenario
-from lunar_env.markers import BEGIN, END
+from lunar_env.pages.markers import BEGIN, END
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "pilots.md"
 SPEED = {"mean": 1.412, "p99": 2.11, "worst_0.1_percent": 2.4, "worst": 2.436}

@@ -21,7 +21,7 @@ from agents.pictures.phase_plane import draw_last_metres
 from agents.scoring.statistics import landing_box, shown_boxes
 from lunar_env import Range, load_scenario
 from lunar_env.flying.statistics import STRICT
-from lunar_env.replays.root_scale import root, square
+from lunar_env.pages.root_scale import root, square
 
 NAN = float("nan")
 FACTS = [("Command", "python -m agents.evaluate --seed 7 && echo '<done>'"), ("Device", "CPU")]

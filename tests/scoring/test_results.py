@@ -26,7 +26,7 @@ from agents.scoring.touchdowns import spreads
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.flying.episodes import Endings
 from lunar_env.flying.statistics import STRICT
-from lunar_env.markers import BEGIN, END
+from lunar_env.pages.markers import BEGIN, END
 from lunar_env.quantities import leaves
 
 ROOT = Path(__file__).resolve().parents[2]
