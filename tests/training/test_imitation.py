@@ -47,15 +47,16 @@ def imitated(wanted, folder, practice=RESILIENCE):
 @pytest.mark.parametrize("memory", ["none", "gru", "lstm"])
 def test_the_network_comes_to_do_what_the_pilot_does(memory, tmp_path):
     everywhere = load_scenario("resilience", **{"start.progress": (0.0, 1.0)})  # else all begin with what is easy
-    losses, _ = imitated(experiment(40 * ROLLOUT, memory=memory), tmp_path, everywhere)
-    assert len(losses) == 40
-    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])
+    losses, _ = imitated(experiment(24 * ROLLOUT, memory=memory), tmp_path, everywhere)
+    assert len(losses) == 24
+    assert sum(losses[-5:]) < 0.3 * sum(losses[:5])  # seen: 0.15 to 0.2
 
 
 def test_who_imitates_a_pilot_that_lands_comes_to_land(tmp_path):
     near = load_scenario("resilience", **{"start.progress": (0.8, 1.0)})  # the last some hundred metres
-    wanted = {"pilot": "cautious", "steps": 250_000, "learning_rate": 3e-3}
-    _, made = imitated(experiment(250_000, imitation=wanted), tmp_path, near)
+    wanted = {"pilot": "cautious", "steps": 30 * 256 * 16, "learning_rate": 3e-3}
+    changes = {"num_envs": 256, "total_steps": wanted["steps"], "ppo": {"steps": 16, "batch_size": 512, "epochs": 2}}
+    _, made = imitated(experiment(imitation=wanted, **changes), tmp_path, near)
     made.save()
     assert (fly_episodes(str(tmp_path), near, 100, seed=1_000_000).outcome == 1).mean() >= 0.95
 
@@ -66,29 +67,40 @@ def test_a_training_goes_on_from_what_was_imitated(tmp_path):
     assert training["steps"] == wanted.total_steps
 
 
-@pytest.mark.parametrize("pilot", ["cautious", "wary"])
-@pytest.mark.parametrize("memory", ["none", "gru"])
-@pytest.mark.parametrize("rollouts", [2, 6])  # of four with the pilot
-def test_stopped_and_resumed_the_weights_are_the_same_bit_for_bit(memory, rollouts, pilot, tmp_path):
-    changes = {"guidance.vertical_time": 1.0} if pilot == "wary" else {}
+FEW = 16  # landers
+# By who remembers what was: the pilot its height alone, the network nothing; or both much.
+TAUGHT = {"little": ("none", "cautious", {}), "much": ("gru", "wary", {"guidance.vertical_time": 1.0})}
+
+
+def taught(which, folder, resume=False, listener=None):
+    """Run four rollouts with a pilot and three without. Returns the weights, as they are written."""
+    memory, pilot, changes = TAUGHT[which]
     scenario = load_scenario("resilience", **changes)
     practice = load_scenario(scenario, **{"start.progress": (0.0, 1.0)})  # so that some are done, and others begin
-    imitation = {"pilot": pilot, "steps": 4 * ROLLOUT}
-    wanted, weights = experiment(memory=memory, imitation=imitation, changes=changes), []
-    for name, stops in (("whole", False), ("stopped", True)):
-        folder = tmp_path / name
-        folder.mkdir()
+    imitation = {"pilot": pilot, "steps": 4 * FEW * STEPS}
+    numbers = {"num_envs": FEW, "total_steps": 7 * FEW * STEPS, "imitation": imitation, "changes": changes}
+    folder.mkdir(exist_ok=True)
+    learn(experiment(memory=memory, **numbers), practice, scenario, folder, resume=resume, listener=listener)
+    return (folder / "policy.safetensors").read_bytes()
 
-        def stop(steps, metrics, stops=stops):
-            if stops and steps > rollouts * ROLLOUT:  # and the checkpoint of this moment is not yet written
-                raise KeyboardInterrupt
 
-        if stops:
-            with pytest.raises(KeyboardInterrupt):
-                learn(wanted, practice, scenario, folder, resume=False, listener=stop)
-        learn(wanted, practice, scenario, folder, resume=stops)
-        weights.append((folder / "policy.safetensors").read_bytes())
-    assert weights[0] == weights[1]
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The weights of a run that nothing stopped, by who remembers."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return {which: taught(which, folder / which) for which in TAUGHT}
+
+
+@pytest.mark.parametrize("rollouts", [2, 6])  # of four with the pilot
+@pytest.mark.parametrize("remembers", TAUGHT)
+def test_stopped_and_resumed_the_weights_are_the_same_bit_for_bit(remembers, rollouts, undisturbed, tmp_path):
+    def stop(steps, metrics):
+        if steps > rollouts * FEW * STEPS:  # and the checkpoint of this moment is not yet written
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        taught(remembers, tmp_path, listener=stop)
+    assert taught(remembers, tmp_path, resume=True) == undisturbed[remembers]
 
 
 def test_a_training_may_be_all_imitation(tmp_path):
@@ -108,7 +120,7 @@ def test_the_value_function_alone_learns_first_when_the_imitation_is_over(tmp_pa
         assert all(torch.equal(old, new) for old, new in zip(before, now, strict=True)) == same
 
 
-def explained(folder, rollouts=100):
+def explained(folder, rollouts):
     """How much of the variance of the returns the value function explains, on average over the last ten rollouts."""
     everywhere = load_scenario("resilience", **{"start.progress": (0.0, 1.0)})
     made, shares = Learner(experiment(rollouts * ROLLOUT), everywhere, RESILIENCE, folder), []
@@ -119,11 +131,11 @@ def explained(folder, rollouts=100):
 
 
 def test_the_value_function_learns_while_the_policy_imitates(tmp_path, monkeypatch):
-    taught = explained(tmp_path)
+    taught = explained(tmp_path, 60)
     monkeypatch.setattr(imitation, "VALUE", 0.0)
-    untaught = explained(tmp_path)
+    untaught = explained(tmp_path, 20)  # it is soon as bad as it stays
     print(f"explained: {taught:.3f} taught, {untaught:.3f} untaught")
-    assert taught > 0.5
+    assert taught > 0.5  # seen: 0.9 and -0.4
     assert taught > untaught + 0.5
 
 
