@@ -50,23 +50,6 @@ def augmented_apollo(
     return against_gravity(shaped, (2.0 - gain / 6.0) * gravity)
 
 
-def e_guidance(
-    position: torch.Tensor,
-    velocity: torch.Tensor,
-    time_to_go: torch.Tensor,
-    final_position: torch.Tensor,
-    final_velocity: torch.Tensor,
-    gravity: float | torch.Tensor,
-) -> torch.Tensor:
-    """The thrust acceleration (N, 3) [m/s^2] of Cherry's law; arguments as those of ``augmented_apollo``."""
-    time = time_to_go[:, None]
-    change = final_velocity - velocity
-    miss = final_position - position - velocity * time
-    first = 4.0 / time * change - 6.0 / time**2 * miss
-    second = -6.0 / time**2 * change + 12.0 / time**3 * miss
-    return against_gravity(first + second * time, gravity)
-
-
 def zem_zev(
     position: torch.Tensor,
     velocity: torch.Tensor,
@@ -80,25 +63,6 @@ def zem_zev(
     effort_miss = against_gravity(final_position - position - velocity * time, 0.5 * gravity * time_to_go**2)
     effort_velocity = against_gravity(final_velocity - velocity, gravity * time_to_go)
     return 6.0 * effort_miss / time**2 - 2.0 * effort_velocity / time
-
-
-def apollo_quadratic(
-    position: torch.Tensor,
-    velocity: torch.Tensor,
-    time: torch.Tensor,
-    target_position: torch.Tensor,
-    target_velocity: torch.Tensor,
-    target_acceleration: torch.Tensor,
-    gravity: float | torch.Tensor,
-) -> torch.Tensor:
-    """The thrust acceleration (N, 3) [m/s^2] of Klumpp's law.
-
-    ``time`` (N,) [s] is Klumpp's T, negative: zero at the target. ``target_acceleration`` (N, 3) or (3,) [m/s^2] is the
-    total one there, gravity included. The other arguments are those of ``augmented_apollo``.
-    """
-    T = time[:, None]
-    total = target_acceleration + 12.0 * (target_position - position) / T**2 + 6.0 * (target_velocity + velocity) / T
-    return against_gravity(total, gravity)
 
 
 def against_gravity(vector: torch.Tensor, gravity: float | torch.Tensor) -> torch.Tensor:

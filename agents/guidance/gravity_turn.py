@@ -51,12 +51,6 @@ def height_lost(velocity: torch.Tensor, acceleration: torch.Tensor, gravity: flo
     return speed**2 * (gravity * (1.0 + sine**2) - 2.0 * acceleration * sine) / (4.0 * (acceleration**2 - gravity**2))
 
 
-def time_to_stop(velocity: torch.Tensor, acceleration: torch.Tensor, gravity: float | torch.Tensor) -> torch.Tensor:
-    """The time (N,) [s] until a turn under an acceleration (N,) [m/s^2] greater than gravity stops."""
-    speed, sine = speed_and_sine(velocity)
-    return speed * (acceleration - gravity * sine) / (acceleration**2 - gravity**2)
-
-
 def speed_and_sine(velocity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Speed (N,) [m/s] and sine (N,) of the flight-path angle, -1 straight down; at rest it is -1."""
     return velocity.norm(dim=1), -against(velocity)[:, 2]

@@ -70,7 +70,7 @@ def energy_optimal_time(
         time_weight: Gamma [m^2/s^4], not negative, a number or (N,).
         gravity: positive [m/s^2], a number or (N,).
     """
-    way, speeds, closing = _products(position, velocity, final_position, final_velocity)
+    way, speeds, closing = products(position, velocity, final_position, final_velocity)
     scale = time_weight + 0.5 * gravity**2
     quadratic, linear, constant = 2.0 * speeds / scale, 12.0 * closing / scale, 18.0 * way / scale
 
@@ -92,26 +92,7 @@ def energy_optimal_time(
     return torch.where(cheaper, roots[0], roots[1])
 
 
-def energy_cost(
-    time: torch.Tensor,
-    position: torch.Tensor,
-    velocity: torch.Tensor,
-    final_position: torch.Tensor,
-    final_velocity: torch.Tensor,
-    time_weight: float | torch.Tensor,
-    gravity: float | torch.Tensor,
-) -> torch.Tensor:
-    """D'Souza's cost (N,) [m^2/s^3] of arriving after a time (N,) [s] by the energy-optimal way.
-
-    Gamma t + 1/2 integral |a|^2 of the thrust acceleration a; arguments as those of ``energy_optimal_time``.
-    """
-    way, speeds, closing = _products(position, velocity, final_position, final_velocity)
-    climb = gravity * (final_velocity - velocity)[:, 2]
-    effort = (2.0 * speeds - (6.0 * closing - 6.0 * way / time) / time) / time
-    return (time_weight + 0.5 * gravity**2) * time + effort + climb
-
-
-def _products(
+def products(
     position: torch.Tensor, velocity: torch.Tensor, final_position: torch.Tensor, final_velocity: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """d.d, v.v + v.v_f + v_f.v_f and d.(v + v_f), each (N,)."""

@@ -7,16 +7,27 @@ import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad, solve_ivp
+from textbook_guidance import (
+    CONTACT_RATE,
+    CUT_HEIGHT,
+    FINAL_HEIGHT,
+    apollo_quadratic,
+    constant_thrust,
+    e_guidance,
+    energy_cost,
+    parabola,
+    segments,
+    time_to_stop,
+)
 
-from agents.guidance.apollo import apollo_quadratic, augmented_apollo, e_guidance, zem_zev
-from agents.guidance.constant_thrust import CONTACT_RATE, CUT_HEIGHT, FINAL_HEIGHT, constant_thrust, parabola, segments
+from agents.guidance.apollo import augmented_apollo, zem_zev
 from agents.guidance.dr_dv import dr_dv
-from agents.guidance.gravity_turn import gravity_turn, height_lost, thrust_acceleration, time_to_stop
+from agents.guidance.gravity_turn import gravity_turn, height_lost, thrust_acceleration
 from agents.guidance.pid import INTEGRAL_LIMIT, PositionCascade
 from agents.guidance.rate_of_descent import TILT_LIMIT, horizontal_nulling, landing, rate_of_descent
 from agents.guidance.suicide_burn import burn_to_rest, suicide_burn, thrust_distance
 from agents.guidance.thrust_limits import thrust_vector
-from agents.guidance.time_to_go import apollo_time, energy_cost, energy_optimal_time
+from agents.guidance.time_to_go import apollo_time, energy_optimal_time
 
 G = 1.62  # [m/s^2]
 DOWN = np.array([0.0, 0.0, -G])
