@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
+from helpers import ROOT
 
 # Each room, a folder or a file at the top, may import those above it and none below.
 ORDER: dict[str, tuple[str, ...]] = {

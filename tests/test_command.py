@@ -6,9 +6,9 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 pytest.importorskip("tyro")
 pytest.importorskip("matplotlib")
@@ -16,8 +16,6 @@ pytest.importorskip("optuna")
 pytest.importorskip("pydantic")
 
 from agents.command import answer, words_of
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 from test_documentation import Block, blocks
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "extending.md"
 COPIED = ("lunar_env", "agents", "configs", "pyproject.toml")
 

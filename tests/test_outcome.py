@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 
 from lunar_env import Descent, Outcome, load_scenario
 from lunar_env.task import TOUCHED
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCES = [path for room in ("lunar_env", "agents", "tests") for path in sorted((ROOT / room).rglob("*.py"))]
 GROUND = {outcome.name for outcome in TOUCHED}
 OWNER = ROOT / "lunar_env" / "task.py"

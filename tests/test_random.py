@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 import warp as wp
+from helpers import RARE, same_bits
 from scipy import stats
 
 from lunar_env import Descent, random
 from lunar_env.kernel.launch import split_seed
 
-RARE = 1e-4
 ALL = 2**64
 
 
@@ -198,10 +198,6 @@ def test_channels_of_one_tick_do_not_overlap() -> None:
 
 
 # Whose they are ---------------------------------------------------------------------------------------------------
-
-
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
-    return torch.equal(first.view(torch.int32), second.view(torch.int32))
 
 
 def flown(landers: int, first: int = 0, **choices: int) -> Descent:

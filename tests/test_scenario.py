@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import RARE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -18,7 +19,6 @@ from lunar_env.kernel.tables import packed, settings_of
 from lunar_env.quantities import leaves
 from lunar_env.sensors.range_finder import RangeFinder
 
-RARE = 1e-4  # chance that an honest draw breaks a statistical bound
 EVERY_PRESET = pytest.mark.parametrize("name", scenarios())
 
 

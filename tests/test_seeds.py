@@ -4,17 +4,15 @@ import json
 import re
 import tomllib
 from itertools import combinations
-from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 from agents import evaluate, frontier, seeds
 from agents.scoring.selection import VALIDATION_SEED
 from agents.scoring.shipped import RESULTS
 from agents.seeds import EVALUATION, PURPOSES, REPLAYS, SEARCH, SELECTION, TRAINING, within
 from lunar_env.replays.replay import SEED
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_no_two_blocks_share_a_seed() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 
 from lunar_env import Descent, load_scenario, scenarios
 from lunar_env.flying.batches import batches
@@ -16,7 +17,6 @@ from lunar_env.pages.markers import BEGIN, END, replaced
 from lunar_env.pages.root_scale import root, round_ticks, square
 from lunar_env.quantities import Range, leaves
 
-ROOT = Path(__file__).resolve().parent.parent
 SOURCES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for package in ("lunar_env", "agents")

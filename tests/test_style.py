@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from helpers import ROOT
+
 FILES = [path for package in ("lunar_env", "agents") for path in sorted((ROOT / package).rglob("*.py"))]
 LONGEST = 60  # lines of a function, its docstring included
 MOST_BRANCHES = 15  # cyclomatic complexity

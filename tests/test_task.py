@@ -4,13 +4,12 @@ import ast
 from pathlib import Path
 
 import torch
+from helpers import ROOT
 
 from lunar_env import Descent
 from lunar_env.env import RECORD, LanderEnv
 from lunar_env.state import Facts
 from lunar_env.task import TERMS, record_fields
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_a_record_has_the_sum_of_every_term_beside_the_facts():

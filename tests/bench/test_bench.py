@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 from lunar_env import bench
 from lunar_env.bench import Claim, Measurement
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = [bench.row("core, descent_rate", 4096), bench.ENVPOOL, bench.SINGLE, bench.LUNAR_LANDER, bench.TRAINING]
 
 

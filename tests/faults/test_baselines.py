@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from helpers import RARE
 
 pytest.importorskip("safetensors")
 pytest.importorskip("scipy")
@@ -24,7 +25,6 @@ from lunar_env.flying.episodes import Endings
 from lunar_env.missions.hakuto_r import M1_RADAR
 
 EPISODES, SEED = 200, EVALUATION[-1]  # which no table quotes
-RARE = 1e-4  # chance of a fall that is none
 BASE = "resilience_as_planned"
 AWAKE = {"faults.late_acquisition.probability": 0.0}  # its altimeter wakes up late by plan; one fault at a time
 LANDS = 0.9  # share that a baseline lands when nothing is wrong

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT, RARE, is_share
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
@@ -31,8 +32,6 @@ from lunar_env.kernel.layout import columns, words
 from lunar_env.kernel.tables import Lander
 from lunar_env.state import Reading
 
-FLAT = 1e12  # [m] a radius at which the ground is a plane
-RARE = 1e-4  # chance that an honest instrument breaks a statistical bound
 TICK = 0.1  # [s]
 ROUNDING = 2.0**-24  # of one operation in float32, relative
 
@@ -90,12 +89,6 @@ def watch(descent: Descent, ticks: int, *names: str, throttle: float | Sequence[
         for name, values in zip(names, shown, strict=True):
             values.append(descent.state[name].double().numpy())
     return [np.array(values) for values in shown]
-
-
-def is_share(count: float, trials: int, chance: float) -> bool:
-    """Whether a count lies where a binomial of this chance puts all but ``RARE`` of its weight."""
-    low, high = stats.binom.interval(1.0 - RARE, trials, chance)
-    return bool(low <= count <= high)
 
 
 def lively(**changes: Any) -> Scenario:

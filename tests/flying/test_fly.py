@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
 from scipy.stats import binomtest
 
 import lunar_env
@@ -15,7 +15,6 @@ from lunar_env import Descent, Outcome, Pilot, PilotError, fly, load_scenario
 from lunar_env.flying.__main__ import main
 from lunar_env.flying.statistics import wilson
 
-ROOT = Path(__file__).resolve().parents[2]
 SHORT = load_scenario("vertical", **{"start.altitude": 100.0, "start.descent_rate": 10.0})
 
 

@@ -17,13 +17,13 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from math import radians
-from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode
+from helpers import ROOT
 
 import lunar_env.replays.__main__ as program
 from lunar_env import Outcome, Scenario, load_scenario
@@ -37,7 +37,6 @@ from lunar_env.replays.replay import TRACED, CheckResult, fly, landed
 from lunar_env.task import TOUCHED
 from lunar_env.vector_env import LanderVectorEnv
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "lunar_env" / "missions"
 EPISODES = 12
 BY_NAME = {mission.name: mission for mission in MISSIONS}

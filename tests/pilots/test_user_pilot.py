@@ -1,9 +1,9 @@
 """A user's own pilot is a class in their own file, and what is wrong with it is said in a line."""
 
 import json
-import sys
 
 import pytest
+from helpers import exit_code
 
 pytest.importorskip("tyro")
 pytest.importorskip("matplotlib")
@@ -52,9 +52,7 @@ def file(tmp_path):
 
 def command(*arguments):
     """What ``python -m agents.evaluate`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["agents.evaluate", *map(str, arguments)])
-        return evaluate.main()
+    return exit_code(evaluate.main, *arguments)
 
 
 def test_it_flies_with_the_control_and_period_that_it_names(file):

@@ -8,11 +8,11 @@ import re
 import shutil
 import sys
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, exit_code
 
 pytest.importorskip("tyro")
 pytest.importorskip("matplotlib")
@@ -33,7 +33,6 @@ from agents.run_folder import provenance
 from agents.scoring import episodes as flying
 from lunar_env import Descent, load_scenario
 
-ROOT = Path(__file__).resolve().parents[2]
 MEMORIES = ("none", "gru", "lstm")
 EACH_MEMORY = pytest.mark.parametrize("memory", MEMORIES)
 WISHES = {"guidance.vertical_time": 0.8}
@@ -69,9 +68,7 @@ def exported(tmp_path_factory):
 
 def command(module, *arguments):
     """What ``python -m agents.MODULE`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
-        return module.main()
+    return exit_code(module.main, *arguments)
 
 
 class TorchProgram:

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import time
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import ROOT
 
 pygame = pytest.importorskip("pygame")
 
@@ -39,7 +39,6 @@ FLIGHT = Scene(
     outcome="flying",
     scenario="resilience",
 )
-ROOT = Path(__file__).resolve().parents[2]
 STRIP = round(0.33 * 800)  # [px] width of the instruments
 
 

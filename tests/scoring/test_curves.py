@@ -4,12 +4,12 @@ import itertools
 import json
 import math
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import exit_code
 
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("tensorboard")
@@ -48,9 +48,7 @@ evaluation = { episodes = 16, pilots = [] }
 
 def command(*arguments):
     """What ``python -m agents.curves`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["agents.curves", *map(str, arguments)])
-        return curves.main()
+    return exit_code(curves.main, *arguments)
 
 
 def written(folder, text=TINY):

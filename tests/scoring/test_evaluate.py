@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers import exit_code
 
 pytest.importorskip("tyro")
 pytest.importorskip("matplotlib")
@@ -72,9 +73,7 @@ class Unbuilt(Constant):
 
 def command(*arguments):
     """What ``python -m agents.evaluate`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["agents.evaluate", *map(str, arguments)])
-        return evaluate.main()
+    return exit_code(evaluate.main, *arguments)
 
 
 def rows_of(folder):

@@ -1,12 +1,12 @@
 """The shipped results: what is promised is checked, what is shown is what was flown, and the page says the same."""
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT, exit_code
 
 pytest.importorskip("scipy")
 pytest.importorskip("tyro")
@@ -29,15 +29,12 @@ from lunar_env.flying.statistics import STRICT
 from lunar_env.pages.markers import BEGIN, END
 from lunar_env.quantities import leaves
 
-ROOT = Path(__file__).resolve().parents[2]
 SHORT = {"time_limit": 40.0, "start.progress": [0.9, 1.0]}  # episodes of seconds
 
 
 def command(*arguments):
     """What ``python -m agents.results`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["agents.results", *map(str, arguments)])
-        return results.main()
+    return exit_code(results.main, *arguments)
 
 
 def read(path):

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from helpers import ROOT
 
 pytest.importorskip("optuna")
 pytest.importorskip("stable_baselines3")
@@ -32,7 +33,6 @@ from agents.training.experiment import load_experiment
 from agents.training.finite import NotFiniteError
 from agents.training.prepare import scenarios_of
 
-ROOT = Path(__file__).resolve().parents[2]
 SEARCHES = sorted((ROOT / "configs" / "search").glob("*.toml"))
 # The first lesson with nothing to be guessed, too short to learn it.
 EXPERIMENT = """

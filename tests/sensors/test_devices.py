@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import check_env
+from helpers import FLAT, RARE, is_share, same_bits
 from scipy import stats
 from scipy.spatial.transform import Rotation
 
@@ -32,8 +33,6 @@ from lunar_env.sensors.devices import (
 )
 from lunar_env.sensors.range_finder import RangeFinder
 
-FLAT = 1e12  # [m] a radius at which the ground is a plane
-RARE = 1e-4  # chance that an honest instrument breaks a statistical bound
 TICK = 0.1  # [s]
 ROUNDING = 2.0**-24  # of one operation in float32, relative
 READING = ("range", "speed", "valid", "sample_tick", "range_tick", "sample_number")
@@ -74,17 +73,6 @@ def watch(scenario: Scenario, landers: int, ticks: int, seed: int = 0) -> dict[s
             shown[name].append(column(descent, name))
     assert not descent.state["episode.episode"].any()  # or else a next one began
     return {name: np.array(values) for name, values in shown.items()}
-
-
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Whether two 4-byte tables are equal; as bits, since an integer in one may look like a NaN."""
-    return torch.equal(first.contiguous().view(torch.int32), second.contiguous().view(torch.int32))
-
-
-def is_share(count: float, trials: int, chance: float) -> bool:
-    """Whether a count lies where a binomial of this chance puts all but ``RARE`` of its weight."""
-    low, high = stats.binom.interval(1.0 - RARE, trials, chance)
-    return bool(low <= count <= high)
 
 
 def has_variance(noise: np.ndarray, spread: np.ndarray | float) -> bool:

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT, RARE
 from reference import from_centre
 from scipy import stats
 
 from lunar_env import Descent, Range, load_scenario
-
-FLAT = 1e12  # [m] a radius at which an error of position changes no gravity
-RARE = 1e-4  # chance that honest noise breaks a statistical bound
 
 
 def drifting(landers: int = 1, seconds: int = 0, **changes: Any) -> Descent:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT, RARE, same_bits
 from reference import STANDARD_GRAVITY
 from scipy import stats
 from scipy.spatial.transform import Rotation
@@ -19,8 +20,6 @@ from lunar_env.faults.kinds import with_fault
 from lunar_env.sensors.devices import CONSUMER_IMU, INERTIAL_UNITS, STIM300, InertialUnit
 from lunar_env.sensors.inertial import Navigation
 
-FLAT = 1e12  # [m] a radius at which an error of position changes no gravity
-RARE = 1e-4  # chance that honest noise breaks a statistical bound
 TICK = 0.1  # [s]
 ROUNDING = 2.0**-24  # of one operation in float32, relative
 ACCELERATION = 4.0  # [m/s^2] of the rig at full thrust
@@ -71,10 +70,6 @@ def believed(descent: Descent) -> Rotation:
 
 def gyro_bias(bias: np.ndarray) -> dict[str, float]:
     return {f"navigation__gyro_bias_{axis}": float(value) for axis, value in zip("xyz", bias, strict=True)}
-
-
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
-    return torch.equal(first.contiguous().view(torch.int32), second.contiguous().view(torch.int32))
 
 
 # Scale ------------------------------------------------------------------------------------------------------------

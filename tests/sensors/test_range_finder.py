@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT, RARE, is_share, same_bits
 from reference import altitude, from_centre
 from scipy import stats
 from scipy.optimize import brentq
@@ -16,8 +17,6 @@ from scipy.spatial.transform import Rotation
 
 from lunar_env import Descent, Range, Scenario, load_scenario
 
-FLAT = 1e12  # [m] a radius at which the ground is a plane
-RARE = 1e-4  # chance that an honest instrument breaks a statistical bound
 TICK = 0.1  # [s]
 
 
@@ -56,17 +55,6 @@ def watch(scenario: Scenario, landers: int, ticks: int, seed: int = 0) -> dict[s
             shown[name].append(column(descent, "altimeter." + name))
     assert not descent.state["episode.episode"].any()  # or else a next one began
     return {name: np.array(values) for name, values in shown.items()}
-
-
-def same_bits(first: torch.Tensor, second: torch.Tensor) -> bool:
-    """Whether two float32 tables are equal; as bits, since an integer in one may look like a NaN."""
-    return torch.equal(first.view(torch.int32), second.view(torch.int32))
-
-
-def is_share(count: float, trials: int, chance: float | np.ndarray) -> bool:
-    """Whether a count lies where a binomial of this chance puts all but ``RARE`` of its weight."""
-    low, high = stats.binom.interval(1.0 - RARE, trials, chance)
-    return bool(low <= count <= high)
 
 
 # Beam -------------------------------------------------------------------------------------------------------------

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT
 from reference import Command, altitude, fly, from_centre, motion_of, world_of
 
 from lunar_env import Descent, Outcome, Range, Scenario, load_scenario
 
 EPSILON = 2.0**-24  # relative rounding of float32
-FLAT = 1e12  # [m] a radius at which gravity is the same everywhere
 COAST = (-1.0, 0.0, 0.0, 0.0)  # action of mode "body": engine off, no torque
 
 

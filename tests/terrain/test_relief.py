@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from helpers import RARE
 from scipy import stats
 from scipy.special import j0
 
@@ -25,7 +26,6 @@ from lunar_env.terrain.relief import (
     stamp_craters,
 )
 
-RARE = 1e-4  # chance that an honest draw breaks a statistical bound
 BASELINE = 17.0  # [m] of the published slopes
 SLOPES = {"mare": 2.0, "highland": 7.5}  # [deg] [R: Rosenburg et al. 2011]
 HURST = {"mare": 0.76, "highland": 0.95}  # [R: Rosenburg et al. 2011]

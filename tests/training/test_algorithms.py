@@ -5,10 +5,10 @@ import json
 import sys
 import time
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("rsl_rl")
@@ -24,7 +24,6 @@ from agents.training.prepare import learner_of
 from agents.training.sb3.dialect import OFF_POLICY, ON_POLICY
 from lunar_env import Descent
 
-ROOT = Path(__file__).resolve().parents[2]
 CAPABILITIES = [item for item in fields(Algorithm) if "key" in item.metadata]
 EACH_ALGORITHM = pytest.mark.parametrize("row", ALGORITHMS.values(), ids=ALGORITHMS.keys())
 EACH_CAPABILITY = pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda item: item.name)

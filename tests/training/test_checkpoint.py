@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 
 pytest.importorskip("rsl_rl")
 pytest.importorskip("tyro")
@@ -29,7 +30,6 @@ from agents.training.prepare import scenarios_of
 from agents.training.rsl_rl.dialect import Descents
 from agents.training.rsl_rl.learner import Learner, learn
 
-ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = {"seed": 3, "network": {"hidden": (64, 64)}}
 
 

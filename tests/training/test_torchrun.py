@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT
 
 pytest.importorskip("rsl_rl")
 pytest.importorskip("tyro")
@@ -22,7 +23,6 @@ from agents.training.experiment import ConfigError, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
 from lunar_env import Descent
 
-ROOT = Path(__file__).resolve().parents[2]
 LANDERS, STEPS = 8, 12
 CONFIG = f"""
 scenario = "planar"

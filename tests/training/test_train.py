@@ -3,11 +3,11 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import ROOT, exit_code
 
 pytest.importorskip("stable_baselines3")
 pytest.importorskip("tyro")
@@ -26,7 +26,6 @@ from lunar_env import Outcome, load_scenario
 from lunar_env.changes import from_dict
 from lunar_env.sb3 import LanderVecEnv
 
-ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 TINY = """
 scenario = "resilience"
@@ -55,9 +54,7 @@ evaluation = { pilots = [] }
 
 def command(*arguments):
     """What ``python -m agents.train`` does, and its exit code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["agents.train", *map(str, arguments)])
-        return train.main()
+    return exit_code(train.main, *arguments)
 
 
 def written(folder, text=TINY):

@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import FLAT
 from reference import STANDARD_GRAVITY, Command, altitude, fly, from_centre, motion_of, world_of
 
 from lunar_env import Descent, Range, Scenario, load_scenario
 
 COAST = (-1.0, 0.0, 0.0, 0.0)  # action of mode "body": engine off, no torque
 EPSILON = 2.0**-24  # relative rounding of float32
-FLAT = 1e12  # [m] a radius at which gravity is the same everywhere
 
 
 def flight(**changes: Any) -> Scenario:
