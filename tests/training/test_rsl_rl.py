@@ -596,8 +596,8 @@ def test_the_command_tells_in_one_line_what_was_not_finite(harm, tmp_path, monke
     "memory, critic, batch_size, learning_rate, total",
     [
         ("none", "same", 512, 5e-3, 65_536),
-        ("gru", "privileged", 256, 4e-3, 65_536),
-        ("lstm", "privileged", 256, 4e-3, 65_536),
+        ("gru", "privileged", 512, 6e-3, 65_536),
+        ("lstm", "privileged", 512, 6e-3, 65_536),
     ],
 )
 def test_training_learns_the_first_lesson_in_seconds(memory, critic, batch_size, learning_rate, total, tmp_path):
@@ -618,7 +618,7 @@ def test_training_learns_the_first_lesson_in_seconds(memory, critic, batch_size,
     save_policy(old, extract_policy(untrained.algorithm.actor), TOY, {})
     learn(wanted, TOY_PRACTICE, TOY, new, resume=False)
     before, after = (fly_episodes(str(folder), TOY, 200, 1_000_000) for folder in (old, new))
-    # Four seeds of each landed at least 92 % after training, and at most 1 % before it.
+    # Three seeds of each landed at least 96 % after training, and at most 1 % before it.
     assert (before.outcome == Outcome.LANDED).mean() < 0.1
     assert (after.outcome == Outcome.LANDED).mean() > 0.6
 

@@ -273,8 +273,7 @@ def learnt(saved):
     return {name: saved[name] for name in ("policy", "optimizers", "replay") if name in saved}
 
 
-@pytest.mark.parametrize("number", [np.nan, np.inf])
-@EACH
+@pytest.mark.parametrize(("algorithm", "number"), [*((each, np.nan) for each in ALGORITHMS), ("sb3.ppo", np.inf)])
 def test_a_reward_that_is_no_number_stops_the_run_and_ruins_nothing(algorithm, number, whole, tmp_path):
     def strike(result):
         result[1][3] = number
