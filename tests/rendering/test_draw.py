@@ -76,7 +76,8 @@ def test_drawing_touches_no_display():
 
 def test_a_new_process_draws_without_a_display_and_prints_nothing():
     program = (
-        "from tests.rendering.test_draw import FLIGHT, draw, pygame; draw(FLIGHT);"
+        "import sys; sys.path += ['tests', 'tests/rendering'];"
+        "from test_draw import FLIGHT, draw, pygame; draw(FLIGHT);"
         "assert not pygame.display.get_init() and not pygame.get_init()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
