@@ -24,11 +24,12 @@ from agents.training.prepare import learner_of, scenarios_of
 from lunar_env import Descent
 
 LANDERS, STEPS = 8, 12
+ROLLOUT = 2 * LANDERS * STEPS  # decisions of both processes
 CONFIG = f"""
-scenario = "planar"
+scenario = "resilience"
 algorithm = "rsl_rl.ppo"
 num_envs = {LANDERS}
-total_steps = {4 * 2 * LANDERS * STEPS}
+total_steps = {4 * ROLLOUT}
 checkpoint_every = 1e-6
 threads = 1
 practice = {{ "start.progress" = [0.9, 1.0] }}
@@ -46,14 +47,24 @@ limits.rate = 1.0
 faults.late_acquisition.probability = 1.0
 faults.late_acquisition.altitude = [10.0, 1_000.0]
 """
-# Twelve episodes have ended after the second update and after the fourth, in both processes together but not in one.
-CURRICULUM = """
+# Two rollouts that imitate, and four of their own. Twice 24 episodes have ended, in both processes together but not in
+# one.
+WHOLE = (
+    CONFIG.replace(f"total_steps = {4 * ROLLOUT}", f"total_steps = {6 * ROLLOUT}").replace(
+        "epochs = 1", "epochs = 1, desired_kl = 0.01"
+    )
+    + f"""
+[imitation]
+pilot = "cautious"
+steps = {2 * ROLLOUT}
+
 [curriculum]
 start = 0.25
 step = 0.25
 promote_at = 0.5
-episodes = 12
+episodes = 24
 """
+)
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no process groups")
 
@@ -91,32 +102,21 @@ def assert_same(left, right):
 def finished(tmp_path_factory):
     """A run of two processes, from its configuration to its report; and what it has said."""
     folder = tmp_path_factory.mktemp("torchrun")
-    (folder / "tiny.toml").write_text(CONFIG + CURRICULUM, encoding="utf-8")
+    (folder / "tiny.toml").write_text(WHOLE, encoding="utf-8")
     done = torchrun("-m", "agents.train", folder / "tiny.toml", f"--out={folder / 'run'}")
     assert done.returncode == 0, done.stderr
     return folder / "run", done
 
 
-def test_processes_that_learn_together_end_with_the_same_policy(finished):
+def test_processes_that_imitate_and_learn_together_end_with_the_same_policy(finished):
     folder, _ = finished
     first, second = (checkpoint(folder, name) for name in ("checkpoint.pt", "checkpoint.rank1.pt"))
-    assert first["steps"] == second["steps"] == 4 * 2 * LANDERS * STEPS
+    assert first["steps"] == second["steps"] == 6 * ROLLOUT
     assert len(weights(first)) > 30
     assert_same(weights(first), weights(second))
     before = checkpoint(folder, "checkpoint.previous.pt")
     assert not torch.equal(weights(first)["actor_state_dict.mlp.0.weight"],
                            weights(before)["actor_state_dict.mlp.0.weight"])  # fmt: skip
-
-
-def test_processes_that_imitate_a_pilot_together_end_with_the_same_policy(tmp_path):
-    lines = CONFIG.replace('"planar"', '"resilience"').split("[changes]")[0]
-    lines = lines.replace("epochs = 1", "epochs = 1, desired_kl = 0.01")
-    imitation = f'[imitation]\npilot = "cautious"\nsteps = {2 * 2 * LANDERS * STEPS}\n'
-    (tmp_path / "tiny.toml").write_text(lines + imitation, encoding="utf-8")
-    done = torchrun("-m", "agents.train", tmp_path / "tiny.toml", f"--out={tmp_path / 'run'}")
-    assert done.returncode == 0, done.stderr
-    first, second = (checkpoint(tmp_path / "run", name) for name in ("checkpoint.pt", "checkpoint.rank1.pt"))
-    assert_same(weights(first), weights(second))
 
 
 def test_each_process_flies_other_landers_and_explores_in_its_own_way(finished):
@@ -146,10 +146,10 @@ def test_only_the_first_process_writes_and_speaks(finished):
                      "checkpoint.previous.rank1.pt", "policy.safetensors", "policy.json", "tensorboard",
                      "evaluation.json", "episodes.npz", "report.html"}  # fmt: skip
     assert len(list((folder / "tensorboard").iterdir())) == 1
-    assert done.stdout.count("training on 'planar'") == done.stdout.count("evaluated in") == 1
-    assert done.stderr.count(f"| 0.00/{4 * 2 * LANDERS * STEPS} ") == 1, "not one bar"
+    assert done.stdout.count("training on 'resilience'") == done.stdout.count("evaluated in") == 1
+    assert done.stderr.count(f"| 0.00/{6 * ROLLOUT / 1000:.2f}k ") == 1, "not one bar"
     record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    assert record["training"]["steps"] == 4 * 2 * LANDERS * STEPS
+    assert record["training"]["steps"] == 6 * ROLLOUT
     scenario, _ = scenarios_of(load_experiment(folder.parent / "tiny.toml"))
     policy = load_policy(folder, scenario).network.state_dict()
     assert torch.equal(
@@ -228,4 +228,4 @@ def test_what_is_not_finite_in_one_process_stops_all(tmp_path):
     batch = torch.load(tmp_path / "run" / "not_finite.pt", weights_only=True)
     assert batch["landers"] == [LANDERS + 5]
     for name in ("checkpoint.pt", "checkpoint.rank1.pt"):
-        assert checkpoint(tmp_path / "run", name)["steps"] == 2 * LANDERS * STEPS
+        assert checkpoint(tmp_path / "run", name)["steps"] == ROLLOUT
