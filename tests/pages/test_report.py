@@ -185,14 +185,21 @@ ARRAYS = [name for name, value in vars(CRASH).items() if np.ndim(value)]
 SCALARS = [name for name, value in vars(CRASH).items() if isinstance(value, float)]
 
 
+MISSING = [*([name] for name in ARRAYS[1:]), ARRAYS[1:], SCALARS, ARRAYS[1:] + SCALARS]
+
+
+def with_holes(flight: Flight, names: list[str]) -> Flight:
+    return replace(flight, **{name: np.full(flight.time.size, NAN) if name in ARRAYS else NAN for name in names})
+
+
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("names", [*([name] for name in ARRAYS[1:]), ARRAYS[1:], SCALARS, ARRAYS[1:] + SCALARS])
-def test_nan_is_survived(tmp_path: Path, names: list[str]) -> None:
-    holes = {name: np.full(CRASH.time.size, NAN) if name in ARRAYS else NAN for name in names}
+@pytest.mark.parametrize(("names", "others"), zip(MISSING[::2], MISSING[1::2], strict=True))
+def test_nan_is_survived(tmp_path: Path, names: list[str], others: list[str]) -> None:
+    flights = [with_holes(CRASH, names), with_holes(LANDING, others)]
     touchdowns = {"as_flown": np.full((4, 2), NAN)}
-    page, reader = report(tmp_path, RESULTS, [replace(CRASH, **holes), LANDING], touchdowns=touchdowns)
+    page, reader = report(tmp_path, RESULTS, flights, touchdowns=touchdowns)
     assert "nan" not in reader.text and not re.search(r"=\"[^\"]*\bnan\b", page)
-    picture(tmp_path / "holes.png", [replace(CRASH, **holes)])
+    picture(tmp_path / "holes.png", flights)
 
 
 def test_a_flight_of_one_decision_can_be_drawn(tmp_path: Path) -> None:
