@@ -188,7 +188,7 @@ SCALARS = [name for name, value in vars(CRASH).items() if isinstance(value, floa
 MISSING = [*([name] for name in ARRAYS[1:]), ARRAYS[1:], SCALARS, ARRAYS[1:] + SCALARS]
 
 
-def with_holes(flight: Flight, names: list[str]) -> Flight:
+def with_holes(flight: RecordedFlight, names: list[str]) -> RecordedFlight:
     return replace(flight, **{name: np.full(flight.time.size, NAN) if name in ARRAYS else NAN for name in names})
 
 
