@@ -99,6 +99,28 @@ def test_every_flight_comes_to_an_end_on_the_ground(replayed):
         assert (last["height"] <= way + 0.5 * MARS * flights.period**2).all()
 
 
+@pytest.mark.parametrize(("scenario", "burn"), [("planned", 84.0), ("flown", 127.0)])
+def test_luna_25_burns_for_its_time_and_then_coasts_without_thrust_to_the_ignition(scenario, burn):
+    trace, orbit = getattr(replay_of("luna_25"), scenario).trace, luna_25.LUNA_25.plan
+    for i in range(EPISODES):
+        throttle, time, height = (trace[name][:, i] for name in ("throttle", "time", "height"))
+        burning = throttle > 0.01  # a valve closes exponentially
+        on = int(np.argmax(burning))
+        off = on + int(np.argmin(burning[on:]))
+        assert time[off] - time[on] == pytest.approx(burn, abs=2.0)  # a decision, and the lag of the engine
+        # Half as much again takes away half as much again, whether or not it is counted; dispersions, lag: 3 %.
+        speed = np.hypot(trace["lateral_speed"][:, i], trace["descent_rate"][:, i])
+        assert speed[on - 1] - speed[off] == pytest.approx(orbit.burn_speed * burn / 84.0, rel=0.03)
+        again = off + np.flatnonzero(burning[off:])
+        if scenario == "planned":
+            assert time[again[0]] - time[off] > 30 * 60
+            assert -trace["downrange"][again[0], i] == pytest.approx(orbit.ignition, abs=3 * 1_700.0)
+            assert 15_000.0 <= height[again[0]] <= 30_000.0  # on the way to the lowest point, 18 km
+        else:
+            assert not again.size, "it met the ground before the ignition"
+            assert time[np.isfinite(time)][-1] > 30 * 60
+
+
 SHARE = "share"
 AT_MOST = "at most"
 # What was published, [SI], by mission and check; missions reference, sections 1.1 to 1.4. Shares are left out.

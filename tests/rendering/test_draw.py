@@ -1,6 +1,8 @@
 """The picture of one descent: complete, repeatable, and drawn without a display."""
 
+import importlib
 import math
+import re
 import subprocess
 import sys
 import time
@@ -213,10 +215,12 @@ def test_the_window_keeps_its_pace_and_empties_its_queue(dummy_display):
     window.close()
 
 
-def test_without_pygame_the_error_says_what_to_install():
-    program = "import sys; sys.modules['pygame'] = None; import lunar_env.rendering.draw"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert 'ImportError: drawing needs pygame-ce: pip install "lunar-env[render]"' in done.stderr
+def test_without_pygame_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygame", None)
+    for name in ("draw", "instruments"):  # as if nobody had imported them yet
+        monkeypatch.delitem(sys.modules, f"lunar_env.rendering.{name}")
+    with pytest.raises(ImportError, match=re.escape('drawing needs pygame-ce: pip install "lunar-env[render]"')):
+        importlib.import_module("lunar_env.rendering.draw")
 
 
 def test_numbers_are_written_as_people_read_them():
