@@ -32,7 +32,8 @@ land: $(INSTALLED)
 	$(BIN)/python -m agents.train configs/resilience.toml $(ARGS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 $(ARGS)
+# Each worker takes half of the files in a row, so that what the tests of a file share is made once.
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow $(ARGS)

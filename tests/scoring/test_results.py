@@ -1,6 +1,7 @@
 """The shipped results: what is promised is checked, what is shown is what was flown, and the page says the same."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ pytest.importorskip("matplotlib")
 
 from agents import results
 from agents.frontier import acquisition, starts_of
+from agents.limits.frontier import frontier_of
 from agents.limits.optimum import pinpoint_optimum
 from agents.pages.results import page, words
 from agents.pilots import CLASSICAL
@@ -315,8 +317,11 @@ def test_what_is_survivable_is_judged_on_the_episodes_that_are_flown(untrained, 
     assert [floor["episodes"] for floor in flown["floors"]] == 2 * [counts["survivable"]]
 
 
-def test_what_is_inside_the_frontier_is_told_apart_from_what_nobody_could_land(untrained, listed, tmp_path):
+def test_what_is_inside_the_frontier_is_told_apart_from_what_nobody_could_land(
+    untrained, listed, tmp_path, monkeypatch
+):
     pytest.importorskip("cvxpy")
+    monkeypatch.setattr("agents.frontier.frontier_of", partial(frontier_of, points=7))  # not 25, which takes seconds
     handed_over = acquisition(load_scenario("resilience"), 600.0, 700.0, 120.0, propellant=42.0)
     changes = {leaf.path: leaf.low for leaf in leaves(handed_over) if leaf.path.startswith("start.")}
     changes |= {"start.altitude": 650.0, "start.descent_rate": [0.0, 120.0]}

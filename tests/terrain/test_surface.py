@@ -162,9 +162,12 @@ def marched(descent: Descent, row: int, origin: np.ndarray, beam: np.ndarray, lo
             origin[2] + s * beam[2] - reference_ground(descent, row, origin[0] + s * beam[0], origin[1] + s * beam[1])
         )
 
-    s = np.arange(0.0, longest, 0.02)
-    below = np.flatnonzero(gap(s) <= 0.0)
-    if len(below) == 0:
+    for first in np.arange(0.0, longest, 20.0):  # most meet the ground within a hundred metres
+        s = first + 0.02 * np.arange(1_001)
+        below = np.flatnonzero(gap(s) <= 0.0)
+        if len(below):
+            break
+    else:
         return np.inf, 1.0
     low, high = s[max(below[0] - 1, 0)], s[below[0]]
     for _ in range(15):
