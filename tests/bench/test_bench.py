@@ -57,7 +57,7 @@ def test_the_floors_of_the_project() -> None:
     lows = [(NAMES[0], bench.ENVPOOL), (bench.SINGLE, bench.LUNAR_LANDER), (bench.TRAINING, "")]
     assert [floors[pair].low for pair in lows] == [25.0, 3.0, 40_000.0]
     highs = [(bench.CACHED, ""), (bench.COMPILED, ""), (NAMES[0], bench.row(bench.ROUGH, 4096))]
-    assert [floors[pair].high for pair in highs] == [4.0, 30.0, 2.0]
+    assert [floors[pair].high for pair in highs] == [4.0, 10.0, 2.0]
     assert len(floors) == 6
 
 

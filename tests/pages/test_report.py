@@ -193,7 +193,7 @@ def with_holes(flight: RecordedFlight, names: list[str]) -> RecordedFlight:
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("names", "others"), zip(MISSING[::2], MISSING[1::2], strict=True))
+@pytest.mark.parametrize(("names", "others"), list(zip(MISSING[::2], MISSING[1::2], strict=True)))
 def test_nan_is_survived(tmp_path: Path, names: list[str], others: list[str]) -> None:
     flights = [with_holes(CRASH, names), with_holes(LANDING, others)]
     touchdowns = {"as_flown": np.full((4, 2), NAN)}
