@@ -12,6 +12,14 @@ from lunar_env.sensors.devices import find_device
 from lunar_env.sensors.range_finder import RangeFinder
 
 
+class UnknownKeyError(KeyError):
+    """Raised for a path that a scenario does not have."""
+
+    def __init__(self, where: str, message: str) -> None:
+        super().__init__(message)
+        self.where = where  # the path up to the first name that is unknown
+
+
 def from_dict(tree: Mapping[str, Any]) -> Scenario:
     """The scenario that ``Scenario.to_dict`` wrote."""
     return change(Scenario(), tree)
@@ -53,7 +61,7 @@ def _changed(part: Any, changes: Mapping[str, Any], path: str) -> Any:
             names = [*known, *(finder.name for finder in new.get("sensors", ()) if isinstance(finder, RangeFinder))]
             close = difflib.get_close_matches(key, names, n=1)
             hint = f"; perhaps you meant {close[0]!r}" if close else ""
-            raise KeyError(f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(names)}")
+            raise UnknownKeyError(where, f"unknown key {where!r}{hint}; {type(part).__name__} has: {', '.join(names)}")
         kind = known[key].type
         if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
             new[key] = _changed(getattr(part, key), value, where)

@@ -1,12 +1,15 @@
 """``Descent``: the batch of landers, torch in and torch out. All environments are shells around it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from lunar_env.kernel.launch import Launch, checked_device, split_seed
+from lunar_env.inputs.actions import as_tensor
+from lunar_env.inputs.seeds import checked_seeds, split_seed
+from lunar_env.kernel.launch import Launch, checked_device
 from lunar_env.kernel.layout import columns
 from lunar_env.kernel.memory import State
 from lunar_env.kernel.truth import Labels
@@ -43,9 +46,14 @@ class Descent:
         scenario: a preset's name or a Scenario.
         num_envs: landers in the batch.
         device: "cpu", "cuda" or a torch device; all tensors live there.
-        seed: of all randomness. Lander i of episode k meets the same descent whatever the batch.
+        seed: of all randomness, any whole number of at least 0. Lander i of episode k meets the same descent whatever
+            the batch.
         autoreset: "same_step" (a lander that is done begins anew at once), "next_step" or "disabled".
         threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+        max_decisions: an episode is cut off after so many, if the scenario's time limit does not come first; the clock
+            that a pilot sees stays the scenario's.
+
+    A copy (``copy.deepcopy``, ``pickle``) goes on from where the original stands, bit for bit.
     """
 
     def __init__(
@@ -56,22 +64,27 @@ class Descent:
         seed: int = 0,
         autoreset: str = "same_step",
         threads: int | None = None,
+        max_decisions: int | None = None,
     ) -> None:
         if autoreset not in AUTORESET:
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}, got {autoreset!r}")
         if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
             raise ValueError(f"num_envs must be a whole number of at least 1, got {num_envs!r}")
+        if max_decisions is not None and (type(max_decisions) is not int or max_decisions < 1):
+            raise ValueError(f"max_decisions must be None or a whole number of at least 1, got {max_decisions!r}")
         self.scenario = load_scenario(scenario)
         self.num_envs = int(num_envs)
         self.device = checked_device(device)
         self.autoreset = autoreset
+        self.max_decisions = max_decisions
         self.observations = self.scenario.observation_table()
         self.action_size = len(self.scenario.action_names)
 
         self.state = State(self.scenario, self.num_envs, self.device)
         self._labels = Labels(self.scenario, self.device)
         self.possible_faults = self._labels.names
-        self._launch = Launch(self.scenario, self.state, AUTORESET.index(autoreset), threads)
+        self._launch = Launch(self.scenario, self.state, AUTORESET.index(autoreset), threads, max_decisions)
+        self._drawn_from = self.scenario
         # Live tables that ``advance`` reads and writes in place; ``step`` and ``transition`` give copies.
         self.actions, self.rewards, self.outcomes = self._launch.actions, self.state.rewards, self.state.outcomes
         self.threads = self._launch.threads
@@ -79,16 +92,21 @@ class Descent:
 
     def advance(self) -> None:
         """Fly one decision on ``self.actions``, in place and without a copy: for loops that count microseconds."""
+        self.actions.detach_()  # whoever computed them with gradients keeps the graph, this table does not
         self._launch.advance()
 
     def step(self, action: torch.Tensor) -> Transition:
         """Fly one decision period.
 
         Args:
-            action: (N, action_size), clipped to [-1, 1]. A lander whose action is not finite ends as ``invalid``.
+            action: (N, action_size) real numbers, clipped to [-1, 1]. A lander whose action is not finite ends as
+                ``invalid``.
+
+        Raises:
+            ValueError: the action has another shape, or holds no real numbers.
         """
-        self.actions.copy_(self._checked(action))
-        self.advance()
+        self.actions.copy_(as_tensor(action, tuple(self.actions.shape), self.scenario.action_names))
+        self._launch.advance()
         return self.transition()
 
     def transition(self) -> Transition:
@@ -109,29 +127,41 @@ class Descent:
 
     def reset(
         self,
-        seed: int | None = None,
+        seed: int | Sequence[int] | None = None,
         mask: torch.Tensor | np.ndarray | None = None,
         first_lander: int | None = None,
     ) -> torch.Tensor:
         """Begin new episodes and return the observation (N, size).
 
         Args:
-            seed: start all counters afresh from this seed; without it each lander goes on to its next episode.
+            seed: start all counters afresh from this seed; without it each lander goes on to its next episode. Of a
+                list of N, row i flies lander 0 of its own.
             mask: (N,) bool; only these landers are reset, the others stay as they are, bit for bit.
             first_lander: with ``seed``, the number of row 0's lander; row i flies the descents of lander first + i.
         """
         mask_tensor = self._checked_mask(mask)
         chosen = mask_tensor.bool()
         if seed is not None:
-            low, high = split_seed(seed)
-            numbers = torch.arange(self.num_envs, dtype=torch.int32, device=self.device) + (first_lander or 0)
-            for name, value in (("seed_low", low), ("seed_high", high), ("lander", numbers), ("episode", 0)):
+            for name, value in self._counters(seed, first_lander or 0).items():
                 column = self.state["episode." + name]
-                column.copy_(torch.where(chosen, torch.as_tensor(value, dtype=torch.int32, device=self.device), column))
+                column.copy_(torch.where(chosen, value, column))
         else:
             self.state["episode.episode"].add_(mask_tensor.to(torch.int32))
         self._launch.reset(mask_tensor)
         return self.state.observation.clone()
+
+    def _counters(self, seed: int | Sequence[int], first_lander: int) -> dict[str, torch.Tensor]:
+        """What each lander's random numbers are counted from, (N,) int32 or of one number."""
+        chosen = checked_seeds(seed, self.num_envs)
+        landers = torch.arange(self.num_envs, dtype=torch.int32, device=self.device) + first_lander
+        halves = [split_seed(one) for one in (chosen if isinstance(chosen, list) else [chosen])]
+        low, high = torch.tensor(halves, dtype=torch.int32, device=self.device).T
+        return {
+            "seed_low": low,
+            "seed_high": high,
+            "lander": torch.zeros_like(landers) if isinstance(chosen, list) else landers,
+            "episode": torch.zeros_like(landers),
+        }
 
     def draw_from(self, scenario: Scenario) -> None:
         """From each lander's next episode on, draw the numbers of another scenario: for a curriculum.
@@ -149,6 +179,7 @@ class Descent:
                     f"[{wanted.low:g}, {wanted.high:g}]; make the batch with the widest scenario"
                 )
         self._launch.draw_from(scenario)
+        self._drawn_from = scenario
 
     def snapshot(self) -> dict[str, torch.Tensor]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""
@@ -187,20 +218,32 @@ class Descent:
         ]
         return torch.cat(parts, dim=1)
 
-    def _checked(self, action: Any) -> torch.Tensor:
-        action = torch.as_tensor(action)
-        expected = (self.num_envs, self.action_size)
-        if tuple(action.shape) != expected or not (action.is_floating_point() or action.dtype == torch.int64):
-            names = ", ".join(self.scenario.action_names)
-            raise ValueError(
-                f"action must be a float tensor of shape {expected} ({names}), got {action.dtype} {tuple(action.shape)}"
-            )
-        return action
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "arguments": {
+                "scenario": self.scenario,
+                "num_envs": self.num_envs,
+                "device": str(self.device),
+                "autoreset": self.autoreset,
+                "threads": self.threads,
+                "max_decisions": self.max_decisions,
+            },
+            "drawn_from": self._drawn_from,
+            "snapshot": self.snapshot(),
+            "actions": self.actions.detach().clone(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Descent.__init__(self, **state["arguments"])
+        if state["drawn_from"] is not self.scenario:
+            self.draw_from(state["drawn_from"])
+        self.restore(state["snapshot"])
+        self.actions.copy_(state["actions"])
 
     def _checked_mask(self, mask: Any) -> torch.Tensor:
         if mask is None:
             return torch.ones(self.num_envs, dtype=torch.uint8, device=self.device)
-        mask = torch.as_tensor(mask)
+        mask = mask if isinstance(mask, torch.Tensor) else torch.from_numpy(np.array(mask))
         if mask.shape != (self.num_envs,) or mask.dtype != torch.bool:
             raise ValueError(f"mask must be bool of shape ({self.num_envs},), got {mask.dtype} {tuple(mask.shape)}")
         return mask.to(self.device, torch.uint8)

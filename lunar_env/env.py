@@ -3,34 +3,33 @@
 A thin shell around a batch of one: it checks the action, flies one decision and copies the results out.
 """
 
-import operator
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 
 from lunar_env.descent import Descent
+from lunar_env.inputs.actions import CHOICES, DISCRETE_ACTIONS, as_array, discrete_number
+from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario, readable
+from lunar_env.inputs.seeds import checked_seed
 from lunar_env.missions import load_scenario
 from lunar_env.scenario import Scenario
 from lunar_env.task import TERMS, Outcome, record_fields
 
 FLYING, LANDED, OUT_OF_TIME = int(Outcome.FLYING), int(Outcome.LANDED), int(Outcome.OUT_OF_TIME)
 
-# The numbers of a record that an episode's last info has: not its return, which is for RecordEpisodeStatistics, nor
-# what every info has.
-RECORD = tuple(name for name in record_fields() if name not in ("height", "reward", "acting_faults"))
+# The numbers of a record that every info has: not its return, which is for RecordEpisodeStatistics, and not what says
+# which faults there were, which is for ``labels=True``.
+LABELS = ("faults", "acting_faults")
+RECORD = tuple(name for name in record_fields() if name not in ("height", "reward", *LABELS))
 
-# (throttle, pitch rate) of each discrete action: engine off or full, times turning left, not at all, right.
-DISCRETE_ACTIONS = np.array([(t, r) for t in (-1.0, 1.0) for r in (-1.0, 0.0, 1.0)], dtype=np.float32)
+UNDER_WAY = {"outcome": FLYING, "is_success": False, **dict.fromkeys(RECORD, 0.0)}  # the info of a lander that flies
 
 RENDER_FPS = 20  # decisions shown per second
-
-
-def chosen_scenario(scenario: str | Scenario, control: str | None, changes: dict[str, Any]) -> Scenario:
-    """The scenario that a shell's keywords ask for."""
-    return load_scenario(scenario, **changes, **({} if control is None else {"control": control}))
 
 
 def single_spaces(scenario: Scenario, discrete: bool) -> tuple[spaces.Box, spaces.Space]:
@@ -42,8 +41,14 @@ def single_spaces(scenario: Scenario, discrete: bool) -> tuple[spaces.Box, space
         )
     low, high = scenario.observation_table().bounds()
     action_size = len(scenario.action_names)
-    action_space = spaces.Discrete(len(DISCRETE_ACTIONS)) if discrete else spaces.Box(-1.0, 1.0, (action_size,))
+    action_space = spaces.Discrete(CHOICES) if discrete else spaces.Box(-1.0, 1.0, (action_size,))
     return spaces.Box(low, high), action_space
+
+
+def drawn_seed(env: Any) -> int:
+    """A seed where none was given: Gymnasium's, so that ``reset(seed=env.np_random_seed)`` begins the same again."""
+    seed = env.np_random_seed
+    return seed if seed >= 0 else int(env.np_random.integers(2**63))  # -1: a generator of the user's own
 
 
 class LanderEnv(gym.Env[np.ndarray, Any]):
@@ -56,7 +61,8 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     for every episode.
 
     ## Action Space
-    ``Box(-1, 1)``; finite numbers outside are clipped, anything else is refused with a ``ValueError``. The
+    ``Box(-1, 1)``; finite numbers outside are clipped. A number that is not finite ends the descent as ``invalid``;
+    another shape, or what are no real numbers, is refused with a ``ValueError``. So it is in every shell. The
     control mode says what the numbers mean; each holds for one decision period of the scenario.
 
     | control | numbers |
@@ -76,7 +82,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
 
     ## Observation Space
     A ``Box`` of float32 numbers, each divided by its scale and clipped to its bounds. This table holds for
-    ``resilience``; ``env.unwrapped.observations`` is the one of an environment at hand. With ``history``
+    ``resilience``; ``env.get_wrapper_attr("observations")`` is the one of an environment at hand. With ``history``
     above 1 the oldest reading comes first. ``observation="truth"`` gives the same numbers without error,
     noise or lag.
 
@@ -94,19 +100,25 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
     same as row 0 of every batch with that seed; ``reset()`` goes on to the next episode of the same stream.
 
     ## Episode End
-    Terminated: touchdown (landed, crashed, tipped over, out of propellant), or lost out of the region
-    covered. Truncated: the scenario's time limit. ``info["outcome"]`` is the number of a
-    ``lunar_env.Outcome``, ``info["acting_faults"]`` has one bit for each fault that acts (in the order of
-    ``lunar_env.faults.NAMES``); the ``info`` of ``reset`` adds ``fault_present``, ``fault_onset`` [s] and
-    ``fault_magnitude`` of the faults that the scenario can have (``env.unwrapped.descent.possible_faults``).
-    The last ``info`` of an episode adds ``is_success`` and the record (speeds in m/s, angles in rad and so on at
-    touchdown, 0 where there was none; ``faults`` has one bit for each fault of the episode;
-    ``first_valid_altitude`` is -1 if the altimeter never answered).
+    Terminated: touchdown (landed, crashed, tipped over, out of propellant), lost out of the region covered, or an
+    invalid action. Truncated: the scenario's time limit.
+
+    ``info`` has the same keys from ``reset`` to the last step: ``outcome``, the number of a ``lunar_env.Outcome``,
+    ``is_success``, and the record of the episode (speeds in m/s, angles in rad and so on at touchdown, 0 where
+    there was none; ``first_valid_altitude`` is -1 if the altimeter never answered), which is 0 until its end.
+    With ``labels=True`` it also says which faults there are, which no pilot knows: ``acting_faults`` has one bit
+    for each fault that acts, in the order of ``lunar_env.faults.NAMES``; ``faults``, at the end, one for each of
+    the episode; ``fault_present``, ``fault_onset`` [s] and ``fault_magnitude`` have an entry for each fault that
+    the scenario can have (``env.unwrapped.descent.possible_faults``).
+
+    ``max_episode_steps`` of ``gym.make`` is a limit from outside, by Gymnasium's own wrapper: such an episode is
+    truncated while its outcome is ``FLYING``, and has no record. ``time_limit=`` is one that the scenario knows;
+    the last number of the observation counts towards it.
 
     ## Arguments
     ``scenario``: a name from ``lunar_env.scenarios()`` or a ``Scenario``. ``render_mode``: ``"human"`` or
-    ``"rgb_array"``. ``control``: another control mode. ``discrete``: see above. Any other keyword changes the
-    scenario: ``gym.make("Lunar/Descent-v0", decision_period=0.1, **{"altimeter.delay": 0.3})``.
+    ``"rgb_array"``. ``control``: another control mode. ``discrete``: see above. ``labels``: see above. Any other
+    keyword changes the scenario: ``gym.make("Lunar/Descent-v0", decision_period=0.1, **{"altimeter.delay": 0.3})``.
 
     A copy (``copy.deepcopy``, ``pickle``) goes on from where the original stands, bit for bit; a window
     is not copied.
@@ -117,109 +129,109 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
 
     metadata = {"render_modes": ["human", "rgb_array"], "render_fps": RENDER_FPS}  # noqa: RUF012
 
+    _spec: EnvSpec | None = None
+
     def __init__(
         self,
-        scenario: str | Scenario = "resilience",
+        scenario: str | Scenario | Mapping[str, Any] = "resilience",
         render_mode: str | None = None,
         control: str | None = None,
         discrete: bool = False,
+        labels: bool = False,
         **changes: Any,
     ) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f'render_mode must be None, "human" or "rgb_array", got {render_mode!r}')
-        self.scenario = chosen_scenario(scenario, control, changes)
+        checked_render_mode(render_mode, ("human", "rgb_array"))
+        checked_switches(discrete=discrete, labels=labels)
+        own = ("scenario", "render_mode", "control", "discrete", "labels")
+        if control is not None:
+            changes["control"] = control
+        self.scenario = chosen_scenario("LanderEnv", own, scenario, changes)
         self.observation_space, self.action_space = single_spaces(self.scenario, discrete)
         self.render_mode = render_mode
         self.discrete = discrete
+        self.labels = labels
         self._seeded = False
         self._over = True
-        self._board()
+        self._board(Descent(self.scenario, num_envs=1, autoreset="disabled"))
 
-    def _board(self) -> None:
-        """Build the batch of one and numpy views of its tables, so that no step waits for torch."""
-        self.descent = Descent(self.scenario, num_envs=1, autoreset="disabled")
-        self.observations = self.descent.observations
-        self._fly = self.descent.advance
-        self._command = self.descent.actions.numpy()[0]
-        self._observation = self.descent.state.observation.numpy()[0]
-        self._reward = self.descent.rewards.numpy()
-        self._outcome = self.descent.outcomes.numpy()
-        self._acting = self.descent.state["episode.acting"].numpy()
+    def _board(self, descent: Descent) -> None:
+        """Take a batch of one, and numpy views of its tables, so that no step waits for torch."""
+        self.descent = descent
+        self.observations = descent.observations
+        self._fly = descent._launch.advance  # numpy writes the action, so there is no graph to drop
+        self._command = descent.actions.numpy()[0]
+        self._observation = descent.state.observation.numpy()[0]
+        self._reward = descent.rewards.numpy()
+        self._outcome = descent.outcomes.numpy()
         self._shape = self._command.shape
         self._window: Any = None
+
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium made this from; its ``to_json`` can write every keyword."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = readable(spec)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Begin an episode: with a seed the first of its stream, without one the next. Takes no options."""
+        checked_options(options)
+        seed = None if seed is None else checked_seed(seed)
         super().reset(seed=seed)
-        if options:
-            raise ValueError(f"reset takes no options, got {sorted(options)}; the scenario says what a descent is like")
         if seed is None and not self._seeded:
-            seed = int(self.np_random.integers(2**63))
+            seed = drawn_seed(self)
         self.descent.reset(seed=seed)
         self._seeded, self._over = True, False
         if self.render_mode == "human":
             self.render()
-        info: dict[str, Any] = {"outcome": FLYING, "acting_faults": self._acting.item()}
-        if self.descent.possible_faults:
-            label = self.descent.faults()
-            info |= {f"fault_{name}": label[name][0].numpy() for name in ("present", "onset", "magnitude")}
-        return self._observation.copy(), info
+        return self._observation.copy(), self._info()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Fly one decision period. Refuses an action that is not finite or has another shape."""
+        """Fly one decision period. Refuses an action of another shape; one that is not finite ends the descent."""
         if self._over:
             raise ResetNeeded("there is no episode under way: call reset() first, and again after each episode's end")
-        if self.discrete:
-            self._command[:] = self._discrete_command(action)
-        else:
-            self._command[:] = self._checked(action)
+        self._command[:] = DISCRETE_ACTIONS[discrete_number(action)] if self.discrete else self._clipped(action)
         self._fly()
         outcome = self._outcome.item()
-        info: dict[str, Any] = {"outcome": outcome, "acting_faults": self._acting.item()}
+        info = self._info()
         if outcome != FLYING:
             self._over = True
-            record = self.descent.transition().ended
-            info["is_success"] = outcome == LANDED
-            info.update((name, record[name].item()) for name in RECORD)
+            self._report(outcome, info)
         if self.render_mode == "human":
             self.render()
         truncated = outcome == OUT_OF_TIME
         terminated = outcome != FLYING and not truncated
         return self._observation.copy(), self._reward.item(), terminated, truncated, info
 
-    def _checked(self, action: Any) -> np.ndarray:
-        """The action as numbers in [-1, 1]."""
-        if type(action) is not np.ndarray:
-            try:
-                action = np.asarray(action)
-            except (TypeError, ValueError, RuntimeError):
-                raise self._refusal(action) from None
-        if action.shape != self._shape or action.dtype.kind not in "fiu":
-            raise self._refusal(action)
+    def _clipped(self, action: Any) -> np.ndarray:
+        """The action as numbers in [-1, 1], or not finite."""
+        if type(action) is not np.ndarray or action.shape != self._shape or action.dtype.kind not in "fiu":
+            action = as_array(action, self._shape, self.scenario.action_names)
         for value in action.tolist():
             if not -1.0 <= value <= 1.0:  # also true for nan
-                if not np.isfinite(action).all():
-                    raise self._refusal(action)
-                return np.clip(action, -1.0, 1.0)
+                return np.where(np.isfinite(action), np.clip(action, -1.0, 1.0), np.nan)
         return action
 
-    def _discrete_command(self, action: Any) -> np.ndarray:
-        try:
-            index = operator.index(action)
-        except TypeError:
-            index = -1
-        if not 0 <= index < len(DISCRETE_ACTIONS):
-            raise ValueError(f"action must be a whole number from 0 to {len(DISCRETE_ACTIONS) - 1}, got {action!r}")
-        return DISCRETE_ACTIONS[index]
+    def _info(self) -> dict[str, Any]:
+        """The info of an episode under way."""
+        info: dict[str, Any] = UNDER_WAY.copy()
+        if self.labels:
+            info["acting_faults"] = self.descent.state["episode.acting"].item()
+            info["faults"] = 0
+            if self.descent.possible_faults:
+                label = self.descent.faults()
+                info |= {f"fault_{name}": label[name][0].numpy() for name in ("present", "onset", "magnitude")}
+        return info
 
-    def _refusal(self, action: Any) -> ValueError:
-        names = ", ".join(self.scenario.action_names)
-        return ValueError(
-            f"action must be an array of {self._shape[0]} finite numbers ({names}), got {action!r}; "
-            "env.action_space.sample() gives one, and a policy that gives nan has usually diverged"
-        )
+    def _report(self, outcome: int, info: dict[str, Any]) -> None:
+        """Put how the episode ended into an info."""
+        record = self.descent.transition().ended
+        info["outcome"], info["is_success"] = outcome, outcome == LANDED
+        info.update((name, record[name].item()) for name in (*RECORD, *(LABELS if self.labels else ())))
 
     def render(self) -> np.ndarray | None:
         """The picture, uint8 (height, width, 3), in mode "rgb_array"; in mode "human" a window shows it."""
@@ -245,24 +257,12 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
             self._window = None
 
     def __getstate__(self) -> dict[str, Any]:
-        views = (
-            "descent",
-            "observations",
-            "_fly",
-            "_command",
-            "_observation",
-            "_reward",
-            "_outcome",
-            "_window",
-        )
-        kept = {name: value for name, value in self.__dict__.items() if name not in views}
-        return {**kept, "snapshot": self.descent.snapshot()}
+        views = ("observations", "_fly", "_command", "_observation", "_reward", "_outcome", "_window")
+        return {name: value for name, value in self.__dict__.items() if name not in views}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        snapshot = state.pop("snapshot")
         self.__dict__.update(state)
-        self._board()
-        self.descent.restore(snapshot)
+        self._board(state["descent"])
 
 
 def documented(text: str) -> str:

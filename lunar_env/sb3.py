@@ -6,19 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.error import ResetNeeded
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
 from lunar_env.descent import Descent
-from lunar_env.env import (
-    DISCRETE_ACTIONS,
-    FLYING,
-    LANDED,
-    OUT_OF_TIME,
-    RECORD,
-    chosen_scenario,
-    single_spaces,
-)
+from lunar_env.env import FLYING, LABELS, LANDED, OUT_OF_TIME, RECORD, single_spaces
+from lunar_env.inputs.actions import DISCRETE_ACTIONS, as_tensor, discrete_numbers
+from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario
+from lunar_env.inputs.seeds import checked_seed
 from lunar_env.scenario import Scenario
 
 PICTURES = 4  # landers that render() shows
@@ -30,7 +26,8 @@ class LanderVecEnv(VecEnv):
     Row i flies lander i of the seed. A lander that is done begins anew in the same step; only then has its
     info entries: ``terminal_observation``, ``TimeLimit.truncated``, ``episode`` (r, l, t, as ``Monitor``
     writes it, so none is needed), ``is_success``, ``outcome`` and the record that ``LanderEnv`` describes.
-    The others share one empty dict. All landers share their attributes: ``set_attr`` for some of them only is
+    Observations are scaled for networks already, so no ``VecNormalize`` is needed; on ``vertical`` it does harm, for
+    most of its columns stand still. All landers share their attributes: ``set_attr`` for some of them only is
     refused, and ``env_method`` calls once.
 
     Args:
@@ -42,61 +39,73 @@ class LanderVecEnv(VecEnv):
         render_mode: "rgb_array": pictures of the first four landers.
         control: another control mode.
         discrete: six actions instead of a box, as in ``LanderEnv``.
+        labels: whether the infos of ends say which faults there were, ``faults`` and ``acting_faults``.
         **changes: of the scenario, such as ``decision_period=0.1``.
     """
 
     def __init__(
         self,
-        scenario: str | Scenario = "resilience",
+        scenario: str | Scenario | Mapping[str, Any] = "resilience",
         num_envs: int = 1,
         seed: int = 0,
         device: str | torch.device = "cpu",
         render_mode: str | None = None,
         control: str | None = None,
         discrete: bool = False,
+        labels: bool = False,
         **changes: Any,
     ) -> None:
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(f'render_mode must be None or "rgb_array", got {render_mode!r}')
-        self.scenario = chosen_scenario(scenario, control, changes)
+        checked_render_mode(render_mode, ("rgb_array",))
+        checked_switches(discrete=discrete, labels=labels)
+        own = ("scenario", "num_envs", "seed", "device", "render_mode", "control", "discrete", "labels")
+        if control is not None:
+            changes["control"] = control
+        self.scenario = chosen_scenario("LanderVecEnv", own, scenario, changes)
         self.descent = Descent(self.scenario, num_envs, device, seed, autoreset="same_step")
         self.render_mode = render_mode
         self.discrete = discrete
-        super().__init__(num_envs, *single_spaces(self.scenario, discrete))
-        self._next_seed: int | None = seed
-        self._actions = np.zeros((num_envs, self.descent.action_size), dtype=np.float32)
+        self._record = (*RECORD, *(LABELS if labels else ()))
+        super().__init__(self.descent.num_envs, *single_spaces(self.scenario, discrete))
+        self._next_seed: int | None = checked_seed(seed)
+        self._over = True
+        self._actions: Any = None
         self._lengths = np.zeros(num_envs, dtype=np.int64)  # decisions taken in each lander's episode
         self._starts = np.zeros(num_envs)  # [s] on the clock of the machine
 
     def reset(self) -> np.ndarray:
         """Begin all episodes: the first ones of a new seed, or each lander's next. (num_envs, size)."""
-        if any(self._options):
-            raise ValueError(
-                f"reset takes no options, got {self._options[0]}; the scenario says what a descent is like"
-            )
+        for options in self._options:
+            checked_options(options)
         observation = self.descent.reset(seed=self._next_seed)
-        self._next_seed = None
+        self._next_seed, self._over = None, False
         self._lengths[:] = 0
         self._starts[:] = time.perf_counter()
         return observation.cpu().numpy()
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Set the seed of the next reset; row i flies lander i of it. None draws one."""
-        self._next_seed = int(np.random.randint(2**32, dtype=np.uint32)) if seed is None else int(seed)
+        self._next_seed = int(np.random.randint(2**32, dtype=np.uint32)) if seed is None else checked_seed(seed)
         return [self._next_seed] * self.num_envs
 
     def step_async(self, actions: np.ndarray) -> None:
-        """Take the actions for ``step_wait``, (num_envs, action size), or (num_envs,) if discrete."""
-        self._actions = DISCRETE_ACTIONS[actions] if self.discrete else actions
+        """Take the actions for ``step_wait``, (num_envs, action size), or (num_envs,) if discrete; keeps a copy."""
+        if self._over:
+            raise ResetNeeded("there is no episode under way: call reset() before the first step")
+        if self.discrete:
+            numbers = discrete_numbers(actions, self.num_envs, torch.device("cpu"))
+            self._actions = torch.from_numpy(DISCRETE_ACTIONS[numbers.numpy()])
+        else:
+            shape = (self.num_envs, self.descent.action_size)
+            self._actions = as_tensor(actions, shape, self.scenario.action_names).clone()
 
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Fly one decision period: observation, reward, done and info of each lander."""
-        transition = self.descent.step(torch.as_tensor(self._actions))
+        transition = self.descent.step(self._actions)
         columns = [
             transition.reward,
             transition.outcome,
             transition.ended["reward"],
-            *(transition.ended[name] for name in RECORD),
+            *(transition.ended[name] for name in self._record),
         ]
         parts = [transition.observation, transition.final_observation, torch.stack(columns, dim=1)]
         observation, final, numbers = np.split(
@@ -105,7 +114,7 @@ class LanderVecEnv(VecEnv):
         outcome = numbers[:, 1]
         done = outcome != FLYING
         self._lengths += 1
-        infos: list[dict[str, Any]] = [{}] * self.num_envs
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for row in np.flatnonzero(done).tolist():
             infos[row] = {
                 "terminal_observation": final[row].copy(),
@@ -124,7 +133,7 @@ class LanderVecEnv(VecEnv):
             "episode": {"r": total, "l": int(self._lengths[row]), "t": elapsed},
             "is_success": outcome == LANDED,
             "outcome": int(outcome),
-            **dict(zip(RECORD, record, strict=True)),
+            **dict(zip(self._record, record, strict=True)),
         }
 
     def snapshot(self) -> dict[str, Any]:
@@ -139,7 +148,12 @@ class LanderVecEnv(VecEnv):
         """Put a snapshot of this scenario and batch size back. The clock of ``episode``'s t starts anew."""
         self.descent.restore(snapshot["descent"])
         self._lengths[:] = snapshot["lengths"].numpy()
-        self._next_seed = snapshot["next_seed"]
+        self._next_seed, self._over = snapshot["next_seed"], False
+        self._starts[:] = time.perf_counter()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy goes on from where the original stands; the clock of ``episode``'s t starts anew."""
+        self.__dict__.update(state)
         self._starts[:] = time.perf_counter()
 
     def close(self) -> None:

@@ -1,24 +1,20 @@
-"""``LanderVectorEnv``: a batch of descents as a Gymnasium vector environment, torch (or numpy) in and out."""
+"""``LanderVectorEnv``: a batch of descents as a Gymnasium vector environment, NumPy or torch out."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from lunar_env.descent import Descent, Transition
-from lunar_env.env import (
-    DISCRETE_ACTIONS,
-    FLYING,
-    LANDED,
-    RECORD,
-    RENDER_FPS,
-    chosen_scenario,
-    single_spaces,
-)
-from lunar_env.missions import load_scenario
+from lunar_env.env import FLYING, LABELS, LANDED, OUT_OF_TIME, RECORD, RENDER_FPS, drawn_seed, single_spaces
+from lunar_env.inputs.actions import DISCRETE_ACTIONS, discrete_numbers
+from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario, readable
+from lunar_env.inputs.seeds import checked_seeds
 from lunar_env.scenario import Scenario
 
 MODES = {
@@ -32,25 +28,25 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
     """Many landers that share a scenario, flown in one launch.
 
     Observation, action, reward and the ends of an episode are those of ``LanderEnv``, with landers as first
-    axis. Row i flies lander i of the seed, whatever the number of rows; row 0 flies what ``LanderEnv`` flies.
-    A lander whose action is not finite (or, with ``discrete``, no number from 0 to 5) ends as ``invalid``;
-    the others are not touched.
+    axis. Row i flies lander i of the seed, whatever the number of rows; row 0 flies what ``LanderEnv`` flies. Of a
+    list of seeds, one for each row, row i flies what ``LanderEnv`` flies with its own.
 
-    Autoreset. The default is SAME_STEP, which Stable-Baselines3, rsl_rl and most GPU trainers expect and
-    which wastes no step; stock Gymnasium observation wrappers want NEXT_STEP.
+    Arrays are NumPy's, and a lander that is done begins anew with the next step, as in Gymnasium's own vector
+    environments. ``output="torch"`` gives tensors on the device instead, ``autoreset_mode`` another way to begin
+    anew; neither depends on the other. Actions may be of either kind.
 
-    - SAME_STEP: a lander that is done begins anew at once. The observation is the new episode's;
-      ``info["final_obs"]`` and ``info["final_info"]`` tell of the one that ended.
     - NEXT_STEP: the observation is the last of the episode. The next step ignores the lander's action, earns
       0 and returns the first observation of its next episode.
+    - SAME_STEP: a lander that is done begins anew at once. The observation is the new episode's;
+      ``info["final_obs"]`` and ``info["final_info"]``, there when somebody is done, are of the one that ended.
     - DISABLED: a lander that is done stays as it is, with its flags, and earns 0, until
       ``reset(options={"reset_mask": mask})``. The mask is bool of shape (num_envs,), and works in all modes.
 
-    Infos hold arrays of the same kind as the observation, each with a mask ``_key`` that says which rows it
-    holds for: ``outcome`` (of this step, for every row; see ``lunar_env.Outcome``), and for rows that are
-    done ``is_success`` and the record that ``LanderEnv`` describes (with SAME_STEP inside ``final_info``).
-    All keys are there in every step, so that nothing waits for the device; where a mask is False the number
-    means nothing.
+    Infos hold arrays, each with a mask ``_key`` that says which rows it holds for: ``outcome`` (of this step, for
+    every row; see ``lunar_env.Outcome``), and for rows that are done ``is_success`` and the record that
+    ``LanderEnv`` describes, with SAME_STEP inside ``final_info``. Fault labels come with ``labels=True``. Nothing
+    that was given out changes later. Whether somebody is done is asked of the device in every step of SAME_STEP;
+    who cannot wait for that takes ``Descent``.
 
     A copy (``copy.deepcopy``, ``pickle``) goes on from where the original stands, bit for bit.
 
@@ -59,38 +55,44 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         scenario: a name from ``lunar_env.scenarios()`` or a ``Scenario``.
         device: "cpu" or "cuda"; where the physics runs and torch output lives.
         autoreset_mode: an ``AutoresetMode``, or "next_step", "same_step" or "disabled".
-        max_episode_steps: cut episodes off after so many decisions, by the scenario's own ``time_limit``,
-            which also scales the observation's clock; a longer limit than the scenario's has no effect.
-        output: "torch", or "numpy" for wrappers that know nothing else. Actions may be either.
+        max_episode_steps: cut episodes off after so many decisions, as ``gym.make`` does: they are truncated while
+            their outcome is ``FLYING``, and have no record; -1 for no limit. ``time_limit=`` is one that the scenario
+            knows.
+        output: "numpy" or "torch".
         render_mode: "rgb_array": ``render()`` gives one picture per lander.
         control: another control mode.
         discrete: six actions instead of a box, as in ``LanderEnv``.
+        labels: whether infos say which faults there are.
         **changes: of the scenario, such as ``decision_period=0.1``.
     """
+
+    _spec: EnvSpec | None = None
 
     def __init__(
         self,
         num_envs: int = 1,
-        scenario: str | Scenario = "resilience",
+        scenario: str | Scenario | Mapping[str, Any] = "resilience",
         device: str | torch.device = "cpu",
-        autoreset_mode: str | AutoresetMode = AutoresetMode.SAME_STEP,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
-        output: str = "torch",
+        output: str = "numpy",
         render_mode: str | None = None,
         control: str | None = None,
         discrete: bool = False,
+        labels: bool = False,
         **changes: Any,
     ) -> None:
         if output not in ("torch", "numpy"):
-            raise ValueError(f'output must be "torch" or "numpy", got {output!r}')
-        if render_mode not in (None, "rgb_array"):
-            raise ValueError(
-                f'render_mode must be None or "rgb_array", got {render_mode!r}; a window shows one LanderEnv'
-            )
+            raise ValueError(f'output must be "numpy" or "torch", got {output!r}')
+        checked_render_mode(render_mode, ("rgb_array",), "; a window shows one LanderEnv")
+        checked_switches(discrete=discrete, labels=labels)
         mode = checked_mode(autoreset_mode)
-        self.scenario = limited(chosen_scenario(scenario, control, changes), max_episode_steps)
+        if control is not None:
+            changes["control"] = control
+        self.scenario = chosen_scenario("LanderVectorEnv", OWN, scenario, changes)
         self.single_observation_space, self.single_action_space = single_spaces(self.scenario, discrete)
-        self.descent = Descent(self.scenario, num_envs, device, autoreset=MODES[mode])
+        self._cut = checked_limit(max_episode_steps, self.scenario.steps)
+        self.descent = Descent(self.scenario, num_envs, device, autoreset=MODES[mode], max_decisions=self._cut)
         self.num_envs = self.descent.num_envs
         self.device = self.descent.device
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -99,93 +101,127 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         self.output = output
         self.render_mode = render_mode
         self.discrete = discrete
+        self.labels = labels
         self._seeded = False
-        # The last row answers an action that does not exist.
-        table = np.vstack([DISCRETE_ACTIONS, np.full((1, 2), np.nan, np.float32)])
-        self._table = torch.from_numpy(table).to(self.device)
+        self._table = torch.tensor(DISCRETE_ACTIONS, device=self.device)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    @property
+    def spec(self) -> EnvSpec | None:
+        """What Gymnasium made this from; its ``to_json`` can write every keyword."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = readable(spec)
+
+    @property
+    def autoreset_mode(self) -> AutoresetMode:
+        """How a lander that is done begins anew."""
+        return self.metadata["autoreset_mode"]
+
+    def reset(
+        self, *, seed: int | Sequence[int] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes: with a seed the first of each lander, without one the next of each.
 
         The only option is ``reset_mask``, (num_envs,) bool, numpy or torch: other rows stay as they are, bit
           for bit.
         """
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer)):
-            raise TypeError(
-                f"seed must be one whole number, got {seed!r}; row i flies lander i of that seed, "
-                "so a list is not needed"
-            )
-        seed = None if seed is None else int(seed)
-        mask = self._reset_mask(options)
-        super().reset(seed=seed)
+        mask = self._reset_mask(checked_options(options, ("reset_mask",)))
+        seed = None if seed is None else checked_seeds(seed, self.num_envs)
+        super().reset(seed=seed if isinstance(seed, int) else None)
         if seed is None and not self._seeded:
-            seed = int(self.np_random.integers(2**63))
+            seed = drawn_seed(self)
         observation = self.descent.reset(seed=seed, mask=mask)
         self._seeded = True
-        outcome = self._out(self.descent.state["episode.outcome"].clone())
-        return self._out(observation), {"outcome": outcome, "_outcome": outcome >= FLYING, **self._faults(outcome)}
+        return self._out(observation), self._out(self._info(self.descent.transition(), begins=True))
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Fly one decision period on actions (num_envs, ...), numpy or torch."""
         if not self._seeded:
             raise ResetNeeded("there is no episode under way: call reset() before the first step")
-        transition = self.descent.step(self._command(actions))
-        reward, terminated, truncated = map(self._out, (transition.reward, transition.terminated, transition.truncated))
-        return self._out(transition.observation), reward, terminated, truncated, self._info(transition)
+        if self.discrete:
+            actions = self._table[discrete_numbers(actions, self.num_envs, self.device)]
+        transition = self.descent.step(actions)
+        flags = transition.reward, transition.terminated, transition.truncated
+        reward, terminated, truncated = map(self._out, flags)
+        return self._out(transition.observation), reward, terminated, truncated, self._out(self._info(transition))
 
-    def _info(self, transition: Transition) -> dict[str, Any]:
-        done, outcome = self._out(transition.outcome != FLYING), self._out(transition.outcome)
-        ended = {"is_success": outcome == LANDED, **{name: self._out(transition.ended[name]) for name in RECORD}}
-        info = {"outcome": outcome, "_outcome": outcome >= FLYING}
-        faults = self._faults(outcome)
-        if self.metadata["autoreset_mode"] is not AutoresetMode.SAME_STEP:
-            return {**info, **faults, **masked(ended, done)}
-        final = {
-            "final_obs": self._out(transition.final_observation),
-            "final_info": masked(
-                {**info, **ended, "acting_faults": self._out(transition.ended["acting_faults"])}, done
-            ),
-        }
-        return {**info, **faults, **masked(final, done)}
+    def _info(self, transition: Transition, begins: bool = False) -> dict[str, Any]:
+        """The infos of a step, or of a reset."""
+        done, ended = transition.done, self._ended(transition)
+        info = self._at_present(ended["outcome"])
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            del ended["outcome"]
+            return info | masked(ended, done)
+        if begins or not bool(done.any()):
+            return info
+        final = {"final_obs": transition.final_observation, "final_info": masked(ended, done)}
+        return info | masked(final, done)
 
-    def _faults(self, outcome: Any) -> dict[str, Any]:
-        """The faults of the episodes under way."""
-        faults = {"acting_faults": self._out(self.descent.state["episode.acting"].clone())}
-        if self.descent.possible_faults:
-            label = self.descent.faults()
-            faults |= {f"fault_{name}": self._out(label[name]) for name in ("present", "onset", "magnitude")}
-        return masked(faults, outcome >= FLYING)
+    def _ended(self, transition: Transition) -> dict[str, torch.Tensor]:
+        """How the episodes ended that did, (num_envs,) each: outcome and record, 0 for all others."""
+        outcome = transition.outcome
+        if self._cut is not None:  # from outside: the scenario's own limit comes later
+            outcome = outcome * (outcome != OUT_OF_TIME)
+        known = outcome != FLYING
+        names = (*RECORD, *(LABELS if self.labels else ()))
+        record = {name: transition.ended[name] * known for name in names}
+        return {"outcome": outcome, "is_success": outcome == LANDED, **record}
 
-    def _command(self, actions: Any) -> Any:
-        if not self.discrete:
-            return actions
-        numbers = torch.as_tensor(actions, device=self.device)
-        if numbers.shape != (self.num_envs,) or numbers.dtype not in (torch.int64, torch.int32):
-            raise ValueError(
-                f"action must be whole numbers from 0 to {len(DISCRETE_ACTIONS) - 1} "
-                f"of shape ({self.num_envs},), got {numbers.dtype} {tuple(numbers.shape)}"
-            )
-        known = (numbers >= 0) & (numbers < len(DISCRETE_ACTIONS))
-        return self._table[torch.where(known, numbers, len(DISCRETE_ACTIONS)).long()]
+    def _at_present(self, outcome: torch.Tensor) -> dict[str, Any]:
+        """What holds for every row: its outcome and, if asked for, the faults of its episode."""
+        values = {"outcome": outcome.clone()}
+        if self.labels:
+            values["acting_faults"] = self.descent.state["episode.acting"].clone()
+            if self.descent.possible_faults:
+                label = self.descent.faults()
+                values |= {f"fault_{name}": label[name] for name in ("present", "onset", "magnitude")}
+        return masked(values, outcome >= FLYING)
 
-    def _reset_mask(self, options: dict[str, Any] | None) -> torch.Tensor | None:
-        if not options:
+    def _reset_mask(self, options: dict[str, Any]) -> torch.Tensor | None:
+        if "reset_mask" not in options:
             return None
-        if set(options) != {"reset_mask"}:
-            raise ValueError(f"reset knows the option reset_mask, got {sorted(options)}")
-        mask = torch.as_tensor(options["reset_mask"])
+        given = options["reset_mask"]
+        mask = given if isinstance(given, torch.Tensor) else torch.from_numpy(np.array(given))
         if mask.dtype != torch.bool or mask.shape != (self.num_envs,) or not mask.any():
             raise ValueError(
-                f"reset_mask must be bool of shape ({self.num_envs},) with at least one True, "
-                f"got {options['reset_mask']!r}"
+                f"reset_mask must be bool of shape ({self.num_envs},) with at least one True, got {given!r}"
             )
         if not self._seeded:
             raise ResetNeeded("the first reset begins every episode: call reset() without reset_mask first")
         return mask
 
-    def _out(self, value: torch.Tensor) -> Any:
-        """As the caller wants it: torch, or numpy."""
-        return value.cpu().numpy() if self.output == "numpy" else value
+    def _out(self, value: Any) -> Any:
+        """As the caller wants it, torch or numpy, whatever is nested."""
+        if self.output == "torch":
+            return value
+        if isinstance(value, dict):
+            return {name: self._out(one) for name, one in value.items()}
+        return value.cpu().numpy()
+
+    def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
+        """An attribute of this object or its ``descent``, or what a method returns, once for each row.
+
+        All landers share both, so a method is called once.
+        """
+        owner = self if name in dir(self) else self.descent
+        found = getattr(owner, name)
+        answer = found(*args, **kwargs) if callable(found) else found
+        each = isinstance(answer, tuple) and len(answer) == self.num_envs
+        return answer if each else (answer,) * self.num_envs
+
+    def get_attr(self, name: str) -> tuple[Any, ...]:
+        """An attribute of this object or its ``descent``, once for each row."""
+        return (getattr(self if name in dir(self) else self.descent, name),) * self.num_envs
+
+    def set_attr(self, name: str, values: Any) -> None:
+        """Set an attribute of all landers: one value, or a list of equal ones. Raises ValueError for different ones."""
+        if isinstance(values, list | tuple):
+            if len(values) != self.num_envs or any(value != values[0] for value in values):
+                raise ValueError(f"all {self.num_envs} landers share {name!r}: give one value, got {values!r}")
+            values = values[0]
+        setattr(self, name, values)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """One picture per lander, uint8 (height, width, 3); None without a render mode."""
@@ -195,22 +231,25 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
 
         return tuple(picture(self.descent, row) for row in range(self.num_envs))
 
-    def __getstate__(self) -> dict[str, Any]:
-        kept = {name: value for name, value in self.__dict__.items() if name != "descent"}
-        return {**kept, "snapshot": self.descent.snapshot()}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        snapshot = state.pop("snapshot")
-        self.__dict__.update(state)
-        mode = MODES[self.metadata["autoreset_mode"]]
-        self.descent = Descent(self.scenario, self.num_envs, self.device, autoreset=mode)
-        self.descent.restore(snapshot)
+OWN = (
+    "num_envs",
+    "scenario",
+    "device",
+    "autoreset_mode",
+    "max_episode_steps",
+    "output",
+    "render_mode",
+    "control",
+    "discrete",
+    "labels",
+)
 
 
-def masked(values: dict[str, Any], mask: Any) -> dict[str, Any]:
-    """Infos with, for each key, the rows for which it holds."""
-    known = {name: value for name, value in values.items() if not name.startswith("_")}
-    return {**known, **{f"_{name}": mask for name in known}}
+def masked(values: dict[str, Any], mask: torch.Tensor) -> dict[str, Any]:
+    """Infos with, for each key, the rows for which it holds; each has a mask of its own."""
+    masks = mask.expand(len(values), -1).clone()
+    return {**values, **{f"_{name}": one for name, one in zip(values, masks, strict=True)}}
 
 
 def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
@@ -221,13 +260,13 @@ def checked_mode(mode: str | AutoresetMode) -> AutoresetMode:
     raise ValueError(f"autoreset_mode must be an AutoresetMode or one of {', '.join(MODES.values())}, got {mode!r}")
 
 
-def limited(scenario: Scenario, max_episode_steps: int | None) -> Scenario:
-    """The scenario, cut off after so many decisions at the latest."""
-    if max_episode_steps is None or max_episode_steps >= scenario.steps:
-        return scenario
-    if max_episode_steps < 1:
-        raise ValueError(f"max_episode_steps must be at least 1, got {max_episode_steps}")
-    return load_scenario(scenario, time_limit=round(max_episode_steps * scenario.decision_period, 9))
+def checked_limit(max_episode_steps: Any, steps: int) -> int | None:
+    """The decisions after which an episode is cut off, if the scenario's own ``steps`` do not come first."""
+    if max_episode_steps is None or max_episode_steps == -1:
+        return None
+    if isinstance(max_episode_steps, bool) or not isinstance(max_episode_steps, int) or max_episode_steps < 1:
+        raise ValueError(f"max_episode_steps must be a whole number of at least 1, got {max_episode_steps!r}")
+    return max_episode_steps if max_episode_steps < steps else None
 
 
 __all__ = ["LanderVectorEnv"]

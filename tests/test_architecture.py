@@ -29,6 +29,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         # the batch
         "kernel",
         "missions",
+        "inputs",
         "descent",
         # who flies it
         "flying",

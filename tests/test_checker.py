@@ -62,7 +62,7 @@ class Broken(LanderVectorEnv):
             observation = self.buffer
         if self.fault == "dtype":
             terminated = terminated.astype(int)
-        if self.fault == "final":
+        if self.fault == "final" and "final_obs" in info:
             info["final_obs"] = observation
         if self.fault == "outside":
             observation = observation + 5.0

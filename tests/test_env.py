@@ -101,7 +101,7 @@ def test_reset_refuses_options_and_seeds_that_it_does_not_know():
     env = LanderEnv("vertical")
     with pytest.raises(ValueError, match=r"options.*'wind'.*scenario"):
         env.reset(options={"wind": 3})
-    with pytest.raises(gym.error.Error, match="-1"):
+    with pytest.raises(ValueError, match=r"seed must be .*got -1"):
         env.reset(seed=-1)
 
 
@@ -115,34 +115,6 @@ def test_step_wants_an_episode_under_way():
         env.step(np.zeros(1, np.float32))
     env.reset()
     env.step(np.zeros(1, np.float32))
-
-
-@pytest.mark.parametrize(
-    "action",
-    [
-        np.array([np.nan, 0.0], np.float32),
-        np.array([0.0, np.inf], np.float32),
-        np.array([0.0, -np.inf]),
-        [0.0, np.nan],
-        np.zeros(3, np.float32),
-        np.zeros((1, 2), np.float32),
-        np.float32(0.0),
-        np.array([True, False]),
-        np.zeros(2, complex),
-        ["full", "left"],
-        [[0.0], [0.0, 1.0]],
-        None,
-    ],
-    ids=repr,
-)
-def test_an_action_that_is_none_is_refused_by_name_and_nothing_flies(action):
-    env = LanderEnv("planar")
-    env.reset(seed=0)
-    before = env.descent.snapshot()
-    with pytest.raises(ValueError, match=r"action must be .*2 finite numbers \(throttle, pitch_rate\).*got.*sample"):
-        env.step(action)
-    after = env.descent.snapshot()
-    assert all(before[name].numpy().tobytes() == after[name].numpy().tobytes() for name in before)
 
 
 @pytest.mark.parametrize("wild", [[3.0, -7.0], [1e30, -1e30], np.array([1e300, -1e300]), np.array([5, -5])], ids=repr)
@@ -163,9 +135,6 @@ def test_six_discrete_actions_are_engine_times_rotation():
         assert np.array_equal(env.step(number)[0], twin.step([engine, rotation])[0])
     env.reset(seed=1)
     env.step(np.int64(5))
-    for wrong in (6, -1, 1.0, np.zeros(2), None):
-        with pytest.raises(ValueError, match=r"whole number from 0 to 5, got"):
-            env.step(wrong)
 
 
 def test_turning_right_leans_the_thrust_downrange():
@@ -185,15 +154,34 @@ def test_an_unknown_render_mode_is_refused():
         LanderEnv("vertical", render_mode="ascii")
 
 
-def test_info_holds_numbers_only_and_the_record_at_the_end():
+def test_info_has_the_same_keys_and_kinds_from_the_reset_to_the_last_step():
     env = LanderEnv("vertical")
-    assert env.reset(seed=0)[1] == {"outcome": 0, "acting_faults": 0}
-    assert env.step(np.zeros(1))[4] == {"outcome": 0, "acting_faults": 0}
-    info = fly(env)[4]
-    assert set(info) == {"outcome", "acting_faults", "is_success", *RECORD}
-    assert type(info["outcome"]) is int and type(info["is_success"]) is bool
-    assert all(type(info[name]) is (int if name == "faults" else float) for name in RECORD)
-    json.dumps(info)
+    infos = [env.reset(seed=0)[1], env.step(np.zeros(1))[4], fly(env)[4]]
+    kinds = {"outcome": int, "is_success": bool, **dict.fromkeys(RECORD, float)}
+    for info in infos:
+        assert {name: type(value) for name, value in info.items()} == kinds
+        json.dumps(info)
+    assert infos[0] == infos[1] == {name: kind(0) for name, kind in kinds.items()}
+    assert infos[2]["duration"] > 0.0
+
+
+def test_fault_labels_are_in_infos_only_when_asked_for():
+    plain, labelled = (LanderEnv("any_fault", time_limit=5.0, labels=labels) for labels in (False, True))
+    infos = [[env.reset(seed=3)[1], env.step(np.zeros(3))[4], fly(env, np.zeros(3))[4]] for env in (plain, labelled)]
+    count = len(labelled.descent.possible_faults)
+    for bare, full in zip(*infos, strict=True):
+        assert not any("fault" in key for key in bare)
+        assert full.keys() - bare.keys() == {
+            "acting_faults",
+            "faults",
+            "fault_present",
+            "fault_onset",
+            "fault_magnitude",
+        }
+        assert full["fault_present"].shape == full["fault_onset"].shape == full["fault_magnitude"].shape == (count,)
+        assert {key: full[key] for key in bare} == bare
+    present = [label for label, code in zip(infos[1][2]["fault_present"], range(count), strict=True) if label]
+    assert bin(infos[1][2]["faults"]).count("1") == len(present) > 0
 
 
 def test_rewards_are_plain_floats_and_sum_to_the_terms():

@@ -13,8 +13,12 @@ from lunar_env.vector_env import LanderVectorEnv
     [
         ({"scenario": "resiliense"}, KeyError, ["'resiliense'", "'resilience'", "vertical"]),
         ({"scenario": 7}, TypeError, ["scenario", "int"]),
-        ({"altimetre.delay": 0.1}, KeyError, ["'altimetre'", "'altimeter'"]),
-        ({"altimeter.lag": 0.1}, KeyError, ["'altimeter.lag'", "delay"]),
+        (
+            {"altimetre.delay": 0.1},
+            TypeError,
+            ["unexpected keyword argument 'altimetre.delay'", "'altimetre'", "'altimeter'"],
+        ),
+        ({"altimeter.lag": 0.1}, TypeError, ["'altimeter.lag'", "delay"]),
         ({"altimeter.delay": 0.25}, ValueError, ["altimeter.delay", "0.25", "0.1"]),
         ({"decision_period": 0.15}, ValueError, ["decision_period", "0.15"]),
         ({"start.altitude": [2000.0, 1000.0]}, ValueError, ["start.altitude", "2000", "1000", "upwards"]),
@@ -56,7 +60,7 @@ def test_a_wrong_number_of_landers_is_refused(count):
         LanderVectorEnv(count)
 
 
-@pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True])
+@pytest.mark.parametrize("seed", [-1, 1.5, True, "one"])
 def test_a_wrong_seed_is_refused(seed):
-    with pytest.raises(ValueError, match=r"seed must be a whole number from 0 to 2\^64 - 1, got"):
+    with pytest.raises(ValueError, match="seed must be a whole number of at least 0, got"):
         Descent("vertical", seed=seed)

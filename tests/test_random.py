@@ -11,7 +11,7 @@ from helpers import RARE, same_bits
 from scipy import stats
 
 from lunar_env import Descent, random
-from lunar_env.kernel.launch import split_seed
+from lunar_env.inputs.seeds import split_seed
 
 ALL = 2**64
 

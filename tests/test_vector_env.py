@@ -23,7 +23,9 @@ EACH_MODE = pytest.mark.parametrize("mode", MODES, ids=[mode.value for mode in M
 
 def short(mode=AutoresetMode.SAME_STEP, num_envs=5, **changes):
     """Vertical descents that end within 40 decisions."""
-    return LanderVectorEnv(num_envs, "vertical", autoreset_mode=mode, **{"time_limit": 20.0, **changes})
+    return LanderVectorEnv(
+        num_envs, "vertical", autoreset_mode=mode, **{"time_limit": 20.0, "output": "torch", **changes}
+    )
 
 
 def one_end(env, seed=0):
@@ -56,8 +58,10 @@ def test_make_vec_over_single_environments_works_too():
         many.step(many.action_space.sample())
 
 
-def test_the_default_is_same_step_and_modes_have_two_spellings():
-    assert short().metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
+def test_the_default_is_gymnasiums_numpy_and_next_step_and_modes_have_two_spellings():
+    default = LanderVectorEnv(2, "vertical")
+    assert default.metadata["autoreset_mode"] is default.autoreset_mode is AutoresetMode.NEXT_STEP
+    assert isinstance(default.reset(seed=0)[0], np.ndarray)
     assert (
         LanderVectorEnv(1, "vertical", autoreset_mode="next_step").metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     )
@@ -83,9 +87,7 @@ def test_same_step_tells_of_both_episodes():
     done = terminated | truncated
     assert torch.equal(info["_final_obs"], done) and torch.equal(info["_final_info"], done)
     final = info["final_info"]
-    assert set(final) == {
-        prefix + name for prefix in ("", "_") for name in ("outcome", "acting_faults", "is_success", *RECORD)
-    }
+    assert set(final) == {prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)}
     assert torch.equal(final["outcome"], info["outcome"])
     assert (info["outcome"][done] > 0).all() and (info["outcome"][~done] == 0).all()
     assert not torch.equal(info["final_obs"][done], observation[done])
@@ -96,9 +98,7 @@ def test_same_step_tells_of_both_episodes():
 def test_the_other_modes_keep_the_record_at_the_top(mode):
     _, _, terminated, truncated, info = one_end(short(mode))
     done = terminated | truncated
-    assert set(info) == {
-        prefix + name for prefix in ("", "_") for name in ("outcome", "acting_faults", "is_success", *RECORD)
-    }
+    assert set(info) == {prefix + name for prefix in ("", "_") for name in ("outcome", "is_success", *RECORD)}
     assert all(torch.equal(info[f"_{name}"], done) for name in RECORD)
     assert (info["duration"][done] > 0.0).all()
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_done_is_said():
         env.step(env.action_space.sample())
     with pytest.raises(ResetNeeded, match="without reset_mask"):
         env.reset(options={"reset_mask": np.ones(5, bool)})
-    with pytest.raises(TypeError, match=r"seed must be one whole number, got \[1, 2\]; row i flies lander i"):
+    with pytest.raises(ValueError, match=r"seed must be one whole number, or a list of one for each of 5 rows, got 2"):
         env.reset(seed=[1, 2])
     with pytest.raises(ValueError, match=r"reset_mask, got \['wind'\]"):
         env.reset(options={"wind": 1})
@@ -176,13 +176,33 @@ def test_an_action_that_is_no_number_of_the_six_ends_that_lander_only():
         env.step(torch.zeros(4))
 
 
-def test_max_episode_steps_truncates_by_the_scenarios_own_clock():
-    many = gym.make_vec("Lunar/Vertical-v0", num_envs=3, max_episode_steps=4, autoreset_mode="disabled")
-    many.reset(seed=0)
-    flags = [many.step(torch.full((3, 1), 0.1))[3].tolist() for _ in range(4)]
-    assert flags == [[False] * 3] * 3 + [[True] * 3]
-    assert gym.make_vec("Lunar/Vertical-v0", max_episode_steps=10_000).scenario.time_limit == 120.0
-    with pytest.raises(ValueError, match="max_episode_steps must be at least 1, got 0"):
+@pytest.mark.parametrize("mode", ["next_step", "same_step", "disabled"])
+def test_max_episode_steps_means_the_same_in_make_and_make_vec(mode):
+    name, limit = "Lunar/Vertical-v0", 4
+    env, many = (
+        gym.make(name, max_episode_steps=limit),
+        gym.make_vec(name, num_envs=3, max_episode_steps=limit, autoreset_mode=mode),
+    )
+    seen, batch = env.reset(seed=0)[0], many.reset(seed=0)[0]
+    for step in range(1, limit + 1):
+        seen, reward, terminated, truncated, info = env.step(np.full(1, 0.1, np.float32))
+        batch, rewards, terminations, truncations, infos = many.step(np.full((3, 1), 0.1, np.float32))
+        assert (reward, terminated, truncated) == (rewards[0], terminations[0], truncations[0])
+        assert truncated == (step == limit)
+    final = infos["final_info"] if mode == "same_step" else infos
+    assert np.array_equal(infos["final_obs"][0] if mode == "same_step" else batch[0], seen), "the clock too"
+    assert {key: final[key][0] for key in info} == info
+    assert info["outcome"] == lunar_env.Outcome.FLYING and not info["is_success"] and info["duration"] == 0.0
+
+
+def test_a_limit_beyond_the_scenarios_own_changes_nothing_and_no_limit_is_minus_one():
+    for limit in (10_000, 240, -1, None):
+        many = gym.make_vec("Lunar/Vertical-v0", max_episode_steps=limit, time_limit=2.0)
+        many.reset(seed=0)
+        for _ in range(4):
+            result = many.step(np.full((1, 1), 0.1, np.float32))
+        assert result[3].all() and result[4]["outcome"] == lunar_env.Outcome.OUT_OF_TIME
+    with pytest.raises(ValueError, match="max_episode_steps must be a whole number of at least 1, got 0"):
         LanderVectorEnv(1, "vertical", max_episode_steps=0)
 
 
@@ -218,7 +238,7 @@ def test_stock_wrappers_of_rewards_actions_and_infos_work(mode):
     env = short(mode, output="numpy")
     env = wrappers.DictInfoToList(wrappers.NormalizeReward(wrappers.ClipAction(env)))
     _, infos = env.reset(seed=0)
-    assert infos == [{"outcome": 0, "acting_faults": 0}] * 5
+    assert infos == [{"outcome": 0}] * 5
     for _ in range(45):
         _, _, terminated, truncated, infos = env.step(env.action_space.sample())
         done = terminated | truncated

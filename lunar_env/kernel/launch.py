@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 import warp as wp
 
@@ -31,12 +30,20 @@ class Launch:
         state: the batch's memory.
         autoreset: NEXT_STEP, SAME_STEP or DISABLED of kernel/tables.py.
         threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+        max_decisions: at which an episode is cut off, if the scenario's time limit does not come first.
     """
 
-    def __init__(self, scenario: Scenario, state: State, autoreset: int, threads: int | None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        state: State,
+        autoreset: int,
+        threads: int | None,
+        max_decisions: int | None = None,
+    ) -> None:
         self.device, self.num_landers = state.lander.device, len(state.lander)
         self.build = build_of(scenario)
-        self.settings = settings_of(scenario, autoreset)
+        self.settings = settings_of(scenario, autoreset, max_decisions)
         self.actions = torch.zeros(self.num_landers, len(scenario.action_names), device=self.device)
         self.drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(scenario).items()}
         terrain = scenario.terrain
@@ -115,14 +122,6 @@ class Launch:
     def _stream(self) -> Any:
         """Torch's current stream, so that physics and learning are in order without waiting for each other."""
         return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
-
-
-def split_seed(seed: int) -> tuple[int, int]:
-    """A seed's two 32-bit halves, as signed numbers for int32 storage."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
-        raise ValueError(f"seed must be a whole number from 0 to 2^64 - 1, got {seed!r}")
-    low, high = int(seed) & 0xFFFFFFFF, int(seed) >> 32
-    return low - (low >> 31 << 32), high - (high >> 31 << 32)
 
 
 def checked_device(device: str | torch.device) -> torch.device:

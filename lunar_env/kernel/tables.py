@@ -106,8 +106,8 @@ def whole(tables: PlainTables) -> bool:  # noqa: D103, F811
     return False
 
 
-def settings_of(scenario: Scenario, autoreset: int) -> Settings:
-    """The counts and choices as the kernel wants them."""
+def settings_of(scenario: Scenario, autoreset: int, max_decisions: int | None = None) -> Settings:
+    """The counts and choices as the kernel wants them; ``max_decisions`` cuts an episode off before its time limit."""
     settings = Settings()
     settings.mode = MODES.index(scenario.control)
     settings.truth = int(scenario.observation == "truth")
@@ -117,6 +117,8 @@ def settings_of(scenario: Scenario, autoreset: int) -> Settings:
     settings.substeps = scenario.substeps
     settings.seconds = scenario.tick
     settings.tick_limit = whole_ticks("time_limit", scenario.time_limit, scenario.tick)
+    if max_decisions is not None:
+        settings.tick_limit = min(settings.tick_limit, max_decisions * settings.ticks)
     settings.beams = sum(scenario.beams().values())
     settings.beam_columns = sum(finder.beams * (4 if finder.doppler else 3) for finder in scenario.sensors)
     settings.core = 0 if scenario.observation == "beams" else CORE

@@ -7,9 +7,10 @@ by us. Source keys are those of the missions reference, section 9.
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from typing import Any
 
-from lunar_env.changes import change
+from lunar_env.changes import change, from_dict
 from lunar_env.missions.mission import Mission
 from lunar_env.missions.plan import FlightPlan
 from lunar_env.missions.resilience import PLAN
@@ -70,8 +71,10 @@ def scenarios() -> list[str]:
     return list(PRESETS)
 
 
-def load_scenario(scenario: str | Scenario, /, **changes: Any) -> Scenario:
+def load_scenario(scenario: str | Scenario | Mapping[str, Any], /, **changes: Any) -> Scenario:
     """A preset by name, or a scenario, with changes: ``load_scenario("resilience", decision_period=0.1)``.
+
+    A scenario may also be given as the tables that its ``to_dict`` wrote.
 
     Raises KeyError for an unknown name or path, ValueError or TypeError for a value that is not allowed.
     """
@@ -81,6 +84,8 @@ def load_scenario(scenario: str | Scenario, /, **changes: Any) -> Scenario:
             hint = f"; perhaps you meant {close[0]!r}" if close else ""
             raise KeyError(f"unknown scenario {scenario!r}{hint}; known: {', '.join(PRESETS)}")
         scenario = PRESETS[scenario]
+    if isinstance(scenario, Mapping):
+        scenario = from_dict(scenario)
     if not isinstance(scenario, Scenario):
         raise TypeError(f"scenario must be a name or a Scenario, got {type(scenario).__name__}")
     return change(scenario, changes)

@@ -287,7 +287,7 @@ def test_a_fault_is_in_its_share_of_the_episodes_and_the_labels_tell_in_which() 
 
 def test_the_info_of_the_environment_tells_the_faults() -> None:
     faults = with_fault("dust", height=20.0) | with_fault("dropout", onset=0.5, loss=0.75)
-    env = LanderEnv("vertical", **faults, **with_fault("outliers", probability=1e-9))
+    env = LanderEnv("vertical", labels=True, **faults, **with_fault("outliers", probability=1e-9))
     _, info = env.reset(seed=0)
     assert env.descent.possible_faults == ("outliers", "dust", "dropout")
     assert info["fault_present"].tolist() == [False, True, True]
