@@ -188,7 +188,7 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self._seeded, self._over = True, False
         if self.render_mode == "human":
             self.render()
-        return self._observation.copy(), self._info()
+        return self._observation.copy(), self._labelled() if self.labels else UNDER_WAY.copy()
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Fly one decision period. Refuses an action of another shape; one that is not finite ends the descent."""
@@ -197,15 +197,15 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
         self._command[:] = DISCRETE_ACTIONS[discrete_number(action)] if self.discrete else self._clipped(action)
         self._fly()
         outcome = self._outcome.item()
-        info = self._info()
-        if outcome != FLYING:
-            self._over = True
-            self._report(outcome, info)
+        info: dict[str, Any] = self._labelled() if self.labels else UNDER_WAY.copy()
         if self.render_mode == "human":
             self.render()
+        if outcome == FLYING:
+            return self._observation.copy(), self._reward.item(), False, False, info
+        self._over = True
+        self._report(outcome, info)
         truncated = outcome == OUT_OF_TIME
-        terminated = outcome != FLYING and not truncated
-        return self._observation.copy(), self._reward.item(), terminated, truncated, info
+        return self._observation.copy(), self._reward.item(), not truncated, truncated, info
 
     def _clipped(self, action: Any) -> np.ndarray:
         """The action as numbers in [-1, 1], or not finite."""
@@ -216,15 +216,12 @@ class LanderEnv(gym.Env[np.ndarray, Any]):
                 return np.where(np.isfinite(action), np.clip(action, -1.0, 1.0), np.nan)
         return action
 
-    def _info(self) -> dict[str, Any]:
-        """The info of an episode under way."""
-        info: dict[str, Any] = UNDER_WAY.copy()
-        if self.labels:
-            info["acting_faults"] = self.descent.state["episode.acting"].item()
-            info["faults"] = 0
-            if self.descent.possible_faults:
-                label = self.descent.faults()
-                info |= {f"fault_{name}": label[name][0].numpy() for name in ("present", "onset", "magnitude")}
+    def _labelled(self) -> dict[str, Any]:
+        """The info of an episode under way, with its faults."""
+        info: dict[str, Any] = {**UNDER_WAY, "acting_faults": self.descent.state["episode.acting"].item(), "faults": 0}
+        if self.descent.possible_faults:
+            label = self.descent.faults()
+            info |= {f"fault_{name}": label[name][0].numpy() for name in ("present", "onset", "magnitude")}
         return info
 
     def _report(self, outcome: int, info: dict[str, Any]) -> None:

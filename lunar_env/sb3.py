@@ -10,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
-from lunar_env.descent import Descent
+from lunar_env.descent import Descent, Transition
 from lunar_env.env import FLYING, LABELS, LANDED, OUT_OF_TIME, RECORD, single_spaces
 from lunar_env.inputs.actions import DISCRETE_ACTIONS, as_tensor, discrete_numbers
 from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario
@@ -101,40 +101,37 @@ class LanderVecEnv(VecEnv):
     def step_wait(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
         """Fly one decision period: observation, reward, done and info of each lander."""
         transition = self.descent.step(self._actions)
-        columns = [
-            transition.reward,
-            transition.outcome,
-            transition.ended["reward"],
-            *(transition.ended[name] for name in self._record),
-        ]
-        parts = [transition.observation, transition.final_observation, torch.stack(columns, dim=1)]
-        observation, final, numbers = np.split(
-            torch.cat(parts, dim=1).cpu().numpy(), np.cumsum([part.shape[1] for part in parts[:-1]]), axis=1
-        )
-        outcome = numbers[:, 1]
+        numbers = torch.stack([transition.reward, transition.outcome], dim=1)  # codes are small, so exact
+        table = torch.cat([transition.observation, numbers], dim=1).cpu().numpy()  # one copy from the device
+        observation, reward, outcome = table[:, :-2], table[:, -2], table[:, -1]
         done = outcome != FLYING
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for row in np.flatnonzero(done).tolist():
-            infos[row] = {
-                "terminal_observation": final[row].copy(),
-                **self._ended(row, *numbers[row, 1:].tolist()),
-            }
         if done.any():
-            self._lengths[done] = 0
-            self._starts[done] = time.perf_counter()
-        return np.ascontiguousarray(observation), numbers[:, 0].copy(), done, infos
+            self._report(transition, done, infos)
+        return np.ascontiguousarray(observation), reward.copy(), done, infos
 
-    def _ended(self, row: int, outcome: float, total: float, *record: float) -> dict[str, Any]:
-        """What SB3 wants to know of an episode that ended, and our record."""
-        elapsed = round(time.perf_counter() - self._starts[row], 6)
-        return {
-            "TimeLimit.truncated": outcome == OUT_OF_TIME,
-            "episode": {"r": total, "l": int(self._lengths[row]), "t": elapsed},
-            "is_success": outcome == LANDED,
-            "outcome": int(outcome),
-            **dict(zip(self._record, record, strict=True)),
-        }
+    def _report(self, transition: Transition, done: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """Put what SB3 wants to know of the episodes that ended, and our record, into their infos."""
+        ended, rows = transition.ended, np.flatnonzero(done)
+        columns = [transition.outcome, ended["reward"], *(ended[name] for name in self._record)]
+        chosen = torch.from_numpy(rows).to(transition.outcome.device)
+        parts = [transition.final_observation[chosen], torch.stack([column[chosen] for column in columns], dim=1)]
+        table = torch.cat(parts, dim=1).cpu().numpy()
+        width = parts[0].shape[1]
+        now = time.perf_counter()
+        for row, final, numbers in zip(rows.tolist(), table[:, :width], table[:, width:].tolist(), strict=True):
+            outcome, total, *record = numbers
+            infos[row] = {
+                "terminal_observation": final.copy(),
+                "TimeLimit.truncated": outcome == OUT_OF_TIME,
+                "episode": {"r": total, "l": int(self._lengths[row]), "t": round(now - self._starts[row], 6)},
+                "is_success": outcome == LANDED,
+                "outcome": int(outcome),
+                **dict(zip(self._record, record, strict=True)),
+            }
+        self._lengths[done] = 0
+        self._starts[done] = now
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""
