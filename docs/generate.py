@@ -1,6 +1,7 @@
 """Write the pages of docs/ that the code itself knows: ``python docs/generate.py``."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 from lunar_env import load_scenario, scenarios
@@ -201,7 +202,36 @@ bit. Marks: [V] primary source, [V2] secondary, [R] recalled, [P] proposed by th
 """
 
 
-PAGES = {"observations.md": observations, "scenarios.md": numbers, "faults.md": faults, "sensors.md": sensors}
+def hostile() -> str:
+    """Every wrong input that the tests give, and its answer."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from hostile import CASES, SHELL_CASES, answer_in_words
+
+    cases = [*SHELL_CASES, *CASES]
+    sections = []
+    for area in dict.fromkeys(case.area for case in cases):
+        rows = "\n".join(f"| {case.given} | {answer_in_words(case)} |" for case in cases if case.area == area)
+        sections.append(f"## {area}\n\n| given | answer |\n|---|---|\n{rows}\n")
+    body = "\n".join(sections)
+    return f"""{WRITTEN}
+# Wrong input, and its answer
+
+{len(cases)} inputs that are wrong, or look as if they were, and the answer that each gets. `tests/test_hostile.py`
+gives them all; the first sections to every environment: `LanderEnv`, `LanderVectorEnv` (NumPy and torch),
+and `LanderVecEnv` for Stable-Baselines3, which all answer alike. Two rules: what has not the form of an input is
+refused in words that name the value and what is allowed; a number that is not finite ends the lander that was given it
+as `invalid`, and touches no other. An error's words are shortened here.
+
+{body}"""
+
+
+PAGES = {
+    "hostile.md": hostile,
+    "observations.md": observations,
+    "scenarios.md": numbers,
+    "faults.md": faults,
+    "sensors.md": sensors,
+}
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
