@@ -133,7 +133,10 @@ def export_policy(folder: Path, kinds: tuple[str, ...], out: Path) -> tuple[list
 def traced(pilot: LearnedPilot, metadata: PolicyMetadata) -> torch.export.ExportedProgram:
     """The graph of one decision of any number of landers, without a trace of the machine that wrote it."""
     landers = {0: torch.export.Dim("batch")}
-    observation, state = torch.zeros(2, metadata.size), torch.zeros(2, metadata.state_size)
+    observation, state = (
+        torch.zeros(2, metadata.size, dtype=torch.float32, device="cpu"),
+        torch.zeros(2, metadata.state_size, dtype=torch.float32, device="cpu"),
+    )
     with quiet():
         if metadata.state_size:
             program = torch.export.export(Remembering(pilot), (observation, state), dynamic_shapes=(landers, landers))
@@ -196,10 +199,17 @@ def largest_difference(name: str, graph: Graph, pilot: LearnedPilot, scenario: S
     landers, decisions = CHECKED
     low, high = map(torch.from_numpy, scenario.observation_table().bounds())
     random = torch.Generator().manual_seed(0)
-    state, difference = torch.zeros(landers, pilot.network.state_size), torch.zeros(())
+    state, difference = (
+        torch.zeros(landers, pilot.network.state_size, dtype=torch.float32, device="cpu"),
+        torch.zeros((), dtype=torch.float32, device="cpu"),
+    )
     for _ in range(decisions):
-        observation = low + (high - low) * torch.rand(landers, len(low), generator=random)
-        state = torch.where(torch.rand(landers, 1, generator=random) < 0.1, 0.0, state)  # some begin anew
+        observation = low + (high - low) * torch.rand(
+            landers, len(low), generator=random, dtype=torch.float32, device="cpu"
+        )
+        state = torch.where(
+            torch.rand(landers, 1, generator=random, dtype=torch.float32, device="cpu") < 0.1, 0.0, state
+        )  # some begin anew
         found = graph(observation, state)
         pilot.state = state
         wanted = (pilot.act(observation), pilot.state)

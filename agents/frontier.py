@@ -238,8 +238,8 @@ def propellant_at_first_sight(scenario: Scenario, seed: int, device: str = "cpu"
     pilot = make_pilot("as_flown", scenario, SAMPLES, descent.device)
     observation = descent.reset(seed=seed)
     pilot.reset(torch.ones(SAMPLES, dtype=torch.bool, device=descent.device))
-    left = torch.full((SAMPLES,), torch.nan, device=descent.device)
-    outcome = torch.zeros(SAMPLES, dtype=torch.int32)
+    left = torch.full((SAMPLES,), torch.nan, device=descent.device, dtype=torch.float32)
+    outcome = torch.zeros(SAMPLES, dtype=torch.int32, device="cpu")
     for _ in range(scenario.steps):
         transition = descent.step(checked_action(pilot.act(observation), descent, outcome))
         observation, outcome = transition.observation, transition.outcome

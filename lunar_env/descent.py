@@ -56,6 +56,7 @@ class Descent:
     A copy (``copy.deepcopy``, ``pickle``) goes on from where the original stands, bit for bit.
     """
 
+    @torch.inference_mode(False)  # its tables are written in place later, inside or outside of that mode
     def __init__(
         self,
         scenario: str | Scenario = "resilience",

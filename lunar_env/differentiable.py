@@ -8,6 +8,8 @@ code is this module's alone, and the kernels of ``step`` stay without. Gravity i
 Runge-Kutta are written out again, because ``dynamics.plus`` overwrites its parts, and Warp's adjoints forbid that.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -145,23 +147,23 @@ class _Rollout(torch.autograd.Function):
 
         wp.init()
         device = wp.device_from_torch(thrust.device)
-        with wp.ScopedStream(_stream(thrust)), wp.Tape() as tape:
+        with _beside(thrust), wp.Tape() as tape:
             kinds = {"device": device, "requires_grad": True}
             path = [wp.zeros((steps + 1, landers), dtype=kind, **kinds) for kind in (wp.vec3, wp.vec3, float)]
             for array, start in zip(path, (position, velocity, propellant), strict=True):
                 wp.to_torch(array)[0] = start
-            thrusts = wp.from_torch(thrust, dtype=wp.vec3, requires_grad=True)
+            thrusts = wp.from_torch(thrust, dtype=wp.vec3, grad=torch.zeros_like(thrust))
             rest = wp.zeros((landers, 7), dtype=float, device=device)
             for step in range(steps):
                 numbers = [step, step // per_thrust, duration, exhaust * STANDARD_GRAVITY, forcing]
                 wp.launch(fly, dim=landers, inputs=[*numbers, thrusts, *path, rest], device=device)
-        context.flight = (tape, path, thrusts, per_thrust, [tensor.dtype for tensor in inputs])
-        return tuple(wp.to_torch(array)[::per_thrust].detach().clone() for array in path)
+            context.flight = (tape, path, thrusts, per_thrust, [tensor.dtype for tensor in inputs])
+            return tuple(wp.to_torch(array)[::per_thrust].detach().clone() for array in path)
 
     @staticmethod
     def backward(context: Any, *wanted: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         tape, path, thrusts, per_thrust, kinds = context.flight
-        with wp.ScopedStream(_stream(wanted[0])):
+        with _beside(wanted[0]):
             tape.zero()
             for array, gradient in zip(path, wanted, strict=True):
                 wp.to_torch(array.grad)[::per_thrust] = gradient
@@ -170,8 +172,12 @@ class _Rollout(torch.autograd.Function):
         return None, *(gradient.to(kind) for gradient, kind in zip(found, kinds, strict=True))
 
 
-def _stream(tensor: torch.Tensor) -> Any:
-    return wp.stream_from_torch(torch.cuda.current_stream(tensor.device)) if tensor.is_cuda else None
+@contextlib.contextmanager
+def _beside(tensor: torch.Tensor) -> Iterator[None]:
+    """On the tensor's device, whatever torch's default is, and on torch's current stream."""
+    stream = wp.stream_from_torch(torch.cuda.current_stream(tensor.device)) if tensor.is_cuda else None
+    with torch.device(tensor.device), wp.ScopedStream(stream):
+        yield
 
 
 def _fixed(scenario: Scenario, path: str) -> float:

@@ -103,7 +103,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         self.discrete = discrete
         self.labels = labels
         self._seeded = False
-        self._table = torch.tensor(DISCRETE_ACTIONS, device=self.device)
+        self._table = torch.tensor(DISCRETE_ACTIONS, device=self.device, dtype=torch.float32)
 
     @property
     def spec(self) -> EnvSpec | None:

@@ -113,7 +113,7 @@ def _burn(starts: Starts, seconds: Vector) -> tuple[Vector, Vector]:
     emptying = starts.mass * starts.exhaust_speed / starts.thrust  # [s] in which the engine would burn the whole mass
     burnt = seconds / emptying
     rate = starts.touchdown_rate - starts.gravity * seconds - starts.exhaust_speed * np.log1p(-burnt)
-    braked = starts.exhaust_speed * emptying * thrust_distance(torch.as_tensor(burnt)).numpy()
+    braked = starts.exhaust_speed * emptying * thrust_distance(torch.from_numpy(np.asarray(burnt))).numpy()
     return rate, rate * seconds + 0.5 * starts.gravity * seconds**2 - braked
 
 

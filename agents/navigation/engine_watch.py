@@ -24,13 +24,17 @@ class EngineWatch:
 
     def __init__(self, vehicle: Vehicle, period: float, num_landers: int, device: torch.device | str = "cpu") -> None:
         self.vehicle, self.period = vehicle, period
-        self.effect = torch.ones(num_landers, device=device)
-        self.command = torch.zeros(num_landers, device=device)  # in force, of the nominal thrust
-        self.flowing = torch.zeros(num_landers, device=device)  # of the nominal thrust, at the end of a decision
-        self.mean = torch.zeros(num_landers, device=device)  # and on average over it
+        self.effect = torch.ones(num_landers, dtype=torch.float32, device=device)
+        self.command = torch.zeros(num_landers, dtype=torch.float32, device=device)  # in force, of the nominal thrust
+        self.flowing = torch.zeros(
+            num_landers, dtype=torch.float32, device=device
+        )  # of the nominal thrust, at the end of a decision
+        self.mean = torch.zeros(num_landers, dtype=torch.float32, device=device)  # and on average over it
         self.left = exp(-period / vehicle.lag) if vehicle.lag > 0.0 else 0.0  # of a change of command, after a decision
-        self.velocity = torch.full((num_landers, 3), torch.nan, device=device)  # [m/s] at the last decision
-        self.axis = torch.zeros(num_landers, 3, device=device)  # of the vehicle then
+        self.velocity = torch.full(
+            (num_landers, 3), torch.nan, dtype=torch.float32, device=device
+        )  # [m/s] at the last decision
+        self.axis = torch.zeros(num_landers, 3, dtype=torch.float32, device=device)  # of the vehicle then
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""

@@ -67,14 +67,18 @@ class ErrorStateFilter:
         tuning = self.tuning
         prior = [tuning.altitude, tuning.ground, *3 * [tuning.velocity]]
         prior += [FinderTuning.of(table.finders[n]).scale_deviation for n in scaled]
-        self.prior = torch.diag(torch.tensor(prior, device=device) ** 2)[:, :, None]
-        self.errors = torch.zeros(len(prior), num_landers, device=device)
+        self.prior = torch.diag(torch.tensor(prior, dtype=torch.float32, device=device) ** 2)[:, :, None]
+        self.errors = torch.zeros(len(prior), num_landers, dtype=torch.float32, device=device)
         self.covariance = self.prior.repeat(1, 1, num_landers)
         # Of the newest readings: innovations over their deviations, nan for what was not accepted.
-        self.normalised = torch.full((2 * len(self.beams), num_landers), torch.nan, device=device)
-        self.stamps = torch.full((len(self.beams), num_landers), -1.0, device=device)  # [s] of the last sample used
-        self.accepted_at = torch.full((num_landers,), -1.0, device=device)  # [s] stamp of the last accepted range
-        self.time = torch.full((num_landers,), torch.nan, device=device)  # [s] of the last update
+        self.normalised = torch.full((2 * len(self.beams), num_landers), torch.nan, dtype=torch.float32, device=device)
+        self.stamps = torch.full(
+            (len(self.beams), num_landers), -1.0, dtype=torch.float32, device=device
+        )  # [s] of the last sample used
+        self.accepted_at = torch.full(
+            (num_landers,), -1.0, dtype=torch.float32, device=device
+        )  # [s] stamp of the last accepted range
+        self.time = torch.full((num_landers,), torch.nan, dtype=torch.float32, device=device)  # [s] of the last update
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,) bool: a new descent begins for them."""
@@ -236,4 +240,6 @@ class ErrorStateFilter:
 
 def _times(rows: torch.Tensor, jacobian: Jacobian) -> torch.Tensor:
     """Product (m, N) of rows (m, n, N) with a jacobian, term by term, so that no sum's order depends on the batch."""
-    return sum((rows[:, row] * factor for row, factor in jacobian.items()), torch.zeros(()))
+    return sum(
+        (rows[:, row] * factor for row, factor in jacobian.items()), torch.zeros((), dtype=torch.float32, device="cpu")
+    )

@@ -52,7 +52,7 @@ class HealthMonitor:
 
     def __init__(self, channels: int, num_landers: int, gate: float, device: torch.device | str = "cpu") -> None:
         def empty(*shape: int) -> torch.Tensor:
-            return torch.zeros(*shape, channels, num_landers, device=device)
+            return torch.zeros(*shape, channels, num_landers, dtype=torch.float32, device=device)
 
         self.gate = gate
         self.run = empty()  # readings discarded in a row that agree

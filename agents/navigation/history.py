@@ -44,10 +44,12 @@ class Past:
         self.beams, self.period, self.tuning = beams, period, tuning
         self.slots = int(HORIZON / period) + 3
         self.newest = 0  # slot
-        self.table = torch.zeros(len(self.NAMES), self.slots * num_landers, device=device)
+        self.table = torch.zeros(len(self.NAMES), self.slots * num_landers, dtype=torch.float32, device=device)
         self.table[-1] = -1e9  # [s] a time that is none
-        self.row = torch.arange(num_landers, device=device)
-        self.directions = torch.tensor([beam.direction for beam in beams], device=device).T[:, :, None]
+        self.row = torch.arange(num_landers, dtype=torch.int64, device=device)
+        self.directions = torch.tensor([beam.direction for beam in beams], dtype=torch.float32, device=device).T[
+            :, :, None
+        ]
 
     def recall(self, reading: dict[str, torch.Tensor]) -> Passage:
         """Keep a decision's reading, and work out where the vehicle was at the stamps of its samples.

@@ -14,9 +14,11 @@ class SteadyAltitude:
 
     def __init__(self, num_landers: int, period: float, device: torch.device | str = "cpu") -> None:
         self.period = period  # [s] between two decisions
-        self.jumped = torch.zeros(num_landers, device=device)  # [m] since the start
-        self.altitude = torch.full((num_landers,), torch.nan, device=device)  # [m] as believed at the last decision
-        self.climb = torch.full((num_landers,), torch.nan, device=device)  # [m/s] then
+        self.jumped = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [m] since the start
+        self.altitude = torch.full(
+            (num_landers,), torch.nan, dtype=torch.float32, device=device
+        )  # [m] as believed at the last decision
+        self.climb = torch.full((num_landers,), torch.nan, dtype=torch.float32, device=device)  # [m/s] then
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""

@@ -20,9 +20,11 @@ class RateLoop:
         if isinstance(scenario.guidance.maximum_descent_rate, Range):
             raise ValueError("guidance.maximum_descent_rate must be a fixed number for classical pilots")
         self.known = DescentLoop.of(scenario)
-        self.effect = torch.ones(num_landers, device=device)
-        self.velocity = torch.full((num_landers, 3), torch.nan, device=device)  # [m/s] inertial, at the last decision
-        self.mass = torch.full((num_landers,), torch.nan, device=device)  # [kg] then
+        self.effect = torch.ones(num_landers, dtype=torch.float32, device=device)
+        self.velocity = torch.full(
+            (num_landers, 3), torch.nan, dtype=torch.float32, device=device
+        )  # [m/s] inertial, at the last decision
+        self.mass = torch.full((num_landers,), torch.nan, dtype=torch.float32, device=device)  # [kg] then
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""

@@ -27,7 +27,9 @@ class AltimeterBraking(DescentRatePilot):
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
         self.beam = self.table.beams()[0]
-        self.held = torch.full((num_landers,), torch.nan, device=device)  # [m] height of the newest valid reading
+        self.held = torch.full(
+            (num_landers,), torch.nan, dtype=torch.float32, device=device
+        )  # [m] height of the newest valid reading
         self.ending = torch.zeros(num_landers, dtype=torch.bool, device=device)  # in the last phase
 
     def reset(self, mask: torch.Tensor) -> None:

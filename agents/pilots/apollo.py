@@ -28,7 +28,7 @@ class Apollo(ApproachPilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        self.time = torch.zeros(num_landers, device=device)  # [s] Klumpp's T, negative
+        self.time = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [s] Klumpp's T, negative
 
     def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] to the target."""

@@ -45,5 +45,5 @@ class Pid(ApproachPilot):
         """The thrust acceleration (N, 3) [m/s^2] to the target."""
         # What it integrated while braking is not its own.
         self.cascade.reset(begins)
-        below = self.target - torch.tensor([0.0, 0.0, BELOW], device=self.target.device)
+        below = self.target - torch.tensor([0.0, 0.0, BELOW], device=self.target.device, dtype=torch.float32)
         return self.cascade.act(now.position, now.velocity, below, now.gravity, self.period)

@@ -67,7 +67,7 @@ class Robust(ThrustVectorPilot):
 
     def brake(self, now: Situation) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] while there is lateral speed to lose."""
-        unsure = torch.where(now.seen, 0.0, self.worst_error)  # [m] by which the ground may be nearer
+        unsure = (~now.seen).float() * self.worst_error  # [m] by which the ground may be nearer
         # A weak engine brakes for longer than planned, and so comes lower than the gate; the safe rate holds then.
         rate = torch.minimum(self.rate_to(now, GATE_HEIGHT + unsure), self.safe_rate(now))
         return braking(now.height - unsure, now.velocity, rate, self.vehicle.gravity, self.vehicle.radius)

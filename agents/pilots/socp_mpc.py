@@ -53,11 +53,15 @@ class SocpMpc(ThrustVectorPilot):
         super().__init__(scenario, num_landers, device)
         self.convex, self.horizon, self.nodes = convex, receding_horizon, receding_horizon.NODES
         self.plans = torch.zeros(
-            3, num_landers, self.nodes, 3, device=device
+            3, num_landers, self.nodes, 3, dtype=torch.float32, device=device
         )  # position, velocity, thrust acceleration
-        self.began = torch.zeros(num_landers, device=device)  # [s] when the plan was made
-        self.flight_time = torch.full((num_landers,), torch.nan, device=device)  # [s] of the plan; nan for none
-        self.tried = torch.full((num_landers,), -torch.inf, device=device)  # [s] when a plan was last asked for
+        self.began = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [s] when the plan was made
+        self.flight_time = torch.full(
+            (num_landers,), torch.nan, dtype=torch.float32, device=device
+        )  # [s] of the plan; nan for none
+        self.tried = torch.full(
+            (num_landers,), -torch.inf, dtype=torch.float32, device=device
+        )  # [s] when a plan was last asked for
         self.to_pad = torch.zeros(num_landers, dtype=torch.bool, device=device)  # else wherever it is cheapest
         self.ends = torch.zeros_like(self.to_pad)  # the plan; the vehicle is let down
 
@@ -129,7 +133,11 @@ class SocpMpc(ThrustVectorPilot):
             velocity=tuple(now.velocity[lander].tolist()),
             gravity=(0.0, 0.0, -float(now.gravity[lander])),
             target_position=(0.0, 0.0, FINAL_HEIGHT) if to_pad else (x, y, FINAL_HEIGHT),
-            target_velocity=(0.0, 0.0, -float(final_rate(torch.tensor(FINAL_HEIGHT)))),
+            target_velocity=(
+                0.0,
+                0.0,
+                -float(final_rate(torch.tensor(FINAL_HEIGHT, dtype=torch.float32, device="cpu"))),
+            ),
             free_place=not to_pad,
             maximum_tilt=PLAN_TILT,
         )
@@ -139,7 +147,7 @@ class SocpMpc(ThrustVectorPilot):
         share = ((time - self.began) / self.flight_time).nan_to_num(0.0).clamp(0.0, 1.0) * (self.nodes - 1)
         lower = share.long().clamp(max=self.nodes - 2)
         part = (share - lower)[:, None]
-        row = torch.arange(len(lower), device=lower.device)
+        row = torch.arange(len(lower), device=lower.device, dtype=torch.int64)
         position, velocity, thrust = (
             torch.lerp(table[row, lower], table[row, lower + 1], part) for table in self.plans
         )

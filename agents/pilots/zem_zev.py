@@ -23,7 +23,7 @@ class ZemZev(ApproachPilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        self.arrival = torch.zeros(num_landers, device=device)  # [s] since the start
+        self.arrival = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [s] since the start
 
     def guide(self, now: Situation, begins: torch.Tensor) -> torch.Tensor:
         """The thrust acceleration (N, 3) [m/s^2] to the target."""

@@ -32,16 +32,20 @@ class BeamGeometry(nn.Module):
         }
         # Buffers, not lists: while a GPU's work is recorded, nothing may come from the CPU.
         for name, columns in tables.items():
-            self.register_buffer(name, torch.tensor(columns, dtype=torch.long), persistent=False)
+            self.register_buffer(name, torch.tensor(columns, dtype=torch.long, device="cpu"), persistent=False)
         self.ranges: torch.Tensor
         self.valid: torch.Tensor
         self.ages: torch.Tensor
         self.speeds: torch.Tensor
         self.commands: torch.Tensor
-        self.register_buffer("upright", torch.tensor([0.0, 0.0, 1.0]), persistent=False)
+        self.register_buffer(
+            "upright", torch.tensor([0.0, 0.0, 1.0], dtype=torch.float32, device="cpu"), persistent=False
+        )
         self.upright: torch.Tensor
-        directions = torch.tensor([beam.direction for beam in beams])
-        moving = torch.tensor([beam.direction for beam in beams if beam.speed]).reshape(-1, 3)
+        directions = torch.tensor([beam.direction for beam in beams], dtype=torch.float32, device="cpu")
+        moving = torch.tensor(
+            [beam.direction for beam in beams if beam.speed], dtype=torch.float32, device="cpu"
+        ).reshape(-1, 3)
         self.register_buffer("directions", directions, persistent=False)  # (beams, 3) body axes
         self.register_buffer("velocity_of", torch.linalg.pinv(moving).T, persistent=False)  # (Doppler beams, 3)
         self.directions: torch.Tensor

@@ -43,13 +43,13 @@ class Features(nn.Module):
         self.table = table = scenario.observation_table()
         self.column = {channel.name: i for i, channel in enumerate(table.channels)}
         self.changes = Changes(scenario, self.column) if differences else None
-        scale = torch.tensor([channel.scale for channel in table.channels])
+        scale = torch.tensor([channel.scale for channel in table.channels], dtype=torch.float32, device="cpu")
         self.register_buffer("scale", scale, persistent=False)
         self.scale: torch.Tensor
         self.beams = table.beams()
         self.actions = [i for i, channel in enumerate(table.channels) if channel.name.startswith("last_")]
         self.geometry = None if "altitude" in self.column else BeamGeometry(table)
-        self.size = self.forward(torch.zeros(1, table.size)).shape[-1]
+        self.size = self.forward(torch.zeros(1, table.size, dtype=torch.float32, device="cpu")).shape[-1]
 
     def forward(self, observation: torch.Tensor) -> torch.Tensor:
         """All readings, newest last; or the newest and the differences."""

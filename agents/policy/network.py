@@ -18,6 +18,7 @@ from lunar_env.flying.pilot import PILOTS_OWN, require_control
 FORMAT = "lunar_env.policy/1"
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
 CELLS: dict[str, Any] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
+PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are
 LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall not fill the memory
 
 
@@ -51,10 +52,10 @@ class PolicyNetwork(nn.Module):
         sizes = (memory_size or feature_size, *hidden)
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise(sizes):
-            layers += [nn.Linear(inputs, outputs), nn.Tanh()]
-        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], action_size))
+            layers += [nn.Linear(inputs, outputs, **PLAIN), nn.Tanh()]
+        self.layers = nn.Sequential(*layers, nn.Linear(sizes[-1], action_size, **PLAIN))
         if memory != "none":
-            self.cell = CELLS[memory](feature_size, memory_size)
+            self.cell = CELLS[memory](feature_size, memory_size, **PLAIN)
 
     @property
     def state_size(self) -> int:
@@ -92,7 +93,7 @@ class LearnedPilot:
     def reset(self, mask: torch.Tensor) -> None:
         """Forget what was remembered of the masked landers."""
         if self.state is None or len(self.state) != len(mask):
-            self.state = torch.zeros(len(mask), self.network.state_size, device=mask.device)
+            self.state = torch.zeros(len(mask), self.network.state_size, device=mask.device, dtype=torch.float32)
         self.state = torch.where(mask[:, None], 0.0, self.state)
 
     @torch.no_grad()
@@ -100,7 +101,8 @@ class LearnedPilot:
         """The mean action (N, action_size), clipped to [-1, 1]."""
         if self.state is None:
             self.reset(torch.ones(len(observation), dtype=torch.bool, device=observation.device))
-        action, self.state = self.network(self.features(observation), self.state)
+        with torch.autocast(observation.device.type, enabled=False):  # a policy is what it was when it was judged
+            action, self.state = self.network(self.features(observation), self.state)
         return action.clamp(-1.0, 1.0)
 
 

@@ -33,18 +33,22 @@ class OnnxPilot:
             raise PolicyFileError(f"onnxruntime cannot load {path} ({error!r}); export it again") from None
         self._require_interface(path, len(scenario.action_names))
         self.device = torch.device(device)
-        self.rescale = torch.tensor(self._rescale(scenario), dtype=torch.float32)  # (size,)
+        self.rescale = torch.tensor(self._rescale(scenario), dtype=torch.float32, device="cpu")  # (size,)
         self.state: torch.Tensor | None = None  # (N, state_size) what it remembers
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget what was remembered of the masked landers."""
         if self.state is None or len(self.state) != len(mask):
-            self.state = torch.zeros(len(mask), self.metadata.state_size)
+            self.state = torch.zeros(len(mask), self.metadata.state_size, dtype=torch.float32, device="cpu")
         self.state = torch.where(mask.cpu()[:, None], 0.0, self.state)
 
     def act(self, observation: torch.Tensor) -> torch.Tensor:
         """The actions (N, action_size) in [-1, 1] for observations (N, size)."""
-        state = torch.zeros(len(observation), self.metadata.state_size) if self.state is None else self.state
+        state = (
+            torch.zeros(len(observation), self.metadata.state_size, dtype=torch.float32, device="cpu")
+            if self.state is None
+            else self.state
+        )
         action, self.state = self.run(observation.cpu(), state)
         return action.to(self.device)
 

@@ -109,11 +109,11 @@ def engine_suffices(descent: Descent, planned: Scenario) -> NDArray[np.bool_]:
         planned: the scenario as ``PLANNED`` flies it, which decides less often.
     """
     pilot = make_pilot(PLANNED, planned, descent.num_envs)
-    pilot.reset(torch.ones(descent.num_envs, dtype=torch.bool))
+    pilot.reset(torch.ones(descent.num_envs, dtype=torch.bool, device="cpu"))
     decision = round(planned.decision_period / planned.tick)  # [ticks]
     lasting, brief = _engine_faults(descent)
     before = torch.zeros_like(lasting)  # acting in the last tick
-    flew = torch.ones(descent.num_envs, dtype=torch.bool)
+    flew = torch.ones(descent.num_envs, dtype=torch.bool, device="cpu")
     outlived = torch.ones_like(flew)  # every fault that would have ended
     rows, states = [], []
     for tick in range(planned.steps * decision + 1):

@@ -227,4 +227,4 @@ def per_action(where: str, values: tuple[float, ...], actions: int) -> torch.Ten
     """One number for each action; a single one serves all."""
     if len(values) not in (1, actions):
         raise ValueError(f"{where} needs 1 or {actions} numbers, got {len(values)}")
-    return torch.tensor(values * (actions // len(values)))
+    return torch.tensor(values * (actions // len(values)), dtype=torch.float32, device="cpu")

@@ -25,10 +25,12 @@ class Tally:
 
     def __init__(self, descent: Descent) -> None:
         self.descent = descent
-        self.outcomes, self.touched = (torch.tensor(codes, device=descent.device) for codes in (OUTCOMES, TOUCHED))
-        self.counts = torch.zeros(len(OUTCOMES), device=descent.device)
-        self.sums = torch.zeros(len(TERMS) + len(TOTALS + SPEEDS), device=descent.device)
-        self.recent = torch.zeros(2)  # landed and ended, old ones fading
+        self.outcomes, self.touched = (
+            torch.tensor(codes, device=descent.device, dtype=torch.int64) for codes in (OUTCOMES, TOUCHED)
+        )
+        self.counts = torch.zeros(len(OUTCOMES), device=descent.device, dtype=torch.float32)
+        self.sums = torch.zeros(len(TERMS) + len(TOTALS + SPEEDS), device=descent.device, dtype=torch.float32)
+        self.recent = torch.zeros(2, dtype=torch.float32, device="cpu")  # landed and ended, old ones fading
 
     def add(self, transition: Transition) -> None:
         """Count the episodes that ended in a step."""
@@ -46,7 +48,9 @@ class Tally:
         self.counts.zero_()
         self.sums.zero_()
         ended = sum(count_of.values())
-        self.recent = FORGETS * self.recent + torch.tensor([count_of[int(Outcome.LANDED)], ended])
+        self.recent = FORGETS * self.recent + torch.tensor(
+            [count_of[int(Outcome.LANDED)], ended], dtype=torch.float32, device="cpu"
+        )
         metrics = {"landed": self.landing_rate, "flight/belief_error": float(error), "episodes": ended}
         if ended:
             metrics |= {f"outcome/{Outcome(code).name.lower()}": count / ended for code, count in count_of.items()}

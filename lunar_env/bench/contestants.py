@@ -96,7 +96,7 @@ def shells(device: str) -> Iterator[Contestant]:
     """The batch with its results in torch and numpy, and as a yardstick a copy of its tables."""
     scenario, landers = load_scenario(SCENARIO, decision_period=PERIOD), SIZES[device][-1]
     descent = Descent(scenario, landers, device, threads=THREADS)
-    actions = torch.rand(8, *descent.actions.shape, device=device) * 2.0 - 1.0
+    actions = torch.rand(8, *descent.actions.shape, dtype=torch.float32, device=device) * 2.0 - 1.0
     yield fly(row("Descent.step", landers, device), descent, in_turn(descent.step, actions))
     for output, given in (("torch", actions), ("numpy", actions.cpu().numpy())):
         env = LanderVectorEnv(landers, scenario, device, output=output)
@@ -141,7 +141,7 @@ def envpool_lander() -> Iterator[Contestant]:
         task = next(task for task in ("LunarLander-v3", "LunarLander-v2") if task in envpool.list_all_envs())
         env = envpool.make(task, env_type="gymnasium", num_envs=256, num_threads=THREADS, seed=0)
         env.reset()
-        actions = torch.randint(4, (64, 256), dtype=torch.int32).numpy()
+        actions = torch.randint(4, (64, 256), dtype=torch.int32, device="cpu").numpy()
         setting = {"task": task, "control": "4 actions at 50 Hz", "physics": "2-D Box2D, 50 Hz"}
         yield Contestant(ENVPOOL, in_turn(env.step, actions), 256, setting)
 
@@ -155,7 +155,7 @@ def stable_baselines(device: str, rollouts: int) -> Iterator[Contestant]:
 
         scenario = load_scenario(SCENARIO, decision_period=PERIOD)
         env, practice = (LanderVecEnv(scenario, LEARNERS, device=device) for _ in range(2))
-        actions = (torch.rand(8, *env.descent.actions.shape) * 2.0 - 1.0).numpy()
+        actions = (torch.rand(8, *env.descent.actions.shape, dtype=torch.float32, device="cpu") * 2.0 - 1.0).numpy()
         yield fly(FLYING, env.descent, in_turn(env.step, actions))
         # On the CPU, as it advises for small networks.
         model = stable_baselines3.PPO("MlpPolicy", practice, **PPO, device="cpu", seed=0)
@@ -203,7 +203,7 @@ def fly(
 def spread(descent: Descent) -> None:
     """Put each lander of a batch somewhere along a flight."""
     if descent.num_envs > 1:
-        rows = torch.arange(descent.num_envs)
+        rows = torch.arange(descent.num_envs, dtype=torch.int64, device="cpu")
         sample = flights(descent.scenario).items()
         descent.restore({key: v[:, rows % ROWS] if key == "delay_line" else v[rows % ROWS] for key, v in sample})
         descent.state["episode.lander"].copy_(rows)  # so that each goes on to episodes of its own
@@ -213,7 +213,7 @@ def spread(descent: Descent) -> None:
 def flights(scenario: Scenario) -> dict[str, torch.Tensor]:
     """A snapshot of landers spread evenly along their flights: they began one after the other."""
     descent = Descent(load_scenario(scenario, decision_period=PERIOD), ROWS)
-    for lander in torch.eye(ROWS, dtype=torch.bool):
+    for lander in torch.eye(ROWS, dtype=torch.bool, device="cpu"):
         descent.reset(mask=lander)
         descent.actions.uniform_(-1.0, 1.0)
         timed(descent.advance, STAGGER)

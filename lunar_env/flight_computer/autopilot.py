@@ -35,9 +35,9 @@ class Autopilot:
         tuning = FilterTuning(unevenness=plan.unevenness)
         self.filter = FILTERS[plan.navigation](self.table, num_landers, scenario.decision_period, tuning, device)
         self.velocity = VelocityFilter(self.table, num_landers, device)
-        self.height = torch.zeros(num_landers, device=device)  # [m] believed, at the last decision
+        self.height = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [m] believed, at the last decision
         self.is_cut = torch.zeros(num_landers, dtype=torch.bool, device=device)
-        self.trimmed = torch.zeros(num_landers, device=device)  # [m/s] on top of the wished rate
+        self.trimmed = torch.zeros(num_landers, dtype=torch.float32, device=device)  # [m/s] on top of the wished rate
         self.thrust = middle(scenario.engine.maximum_thrust)  # [N]
         self.dry_mass = middle(scenario.mass.dry)  # [kg]
         self.exhaust_speed = middle(scenario.engine.specific_impulse) * STANDARD_GRAVITY  # [m/s]

@@ -59,7 +59,7 @@ class VelocityFilter:
                 inverse = np.linalg.pinv(turned_by(finder.directions(), middle(finder.cant)))  # (3, beams)
                 names = (finder.labels("speed"), finder.labels("valid"))
                 self.finders.append((*names, torch.tensor(inverse, dtype=torch.float32, device=device)))
-        self.correction = torch.zeros(num_landers, 3, device=device)
+        self.correction = torch.zeros(num_landers, 3, dtype=torch.float32, device=device)
 
     def reset(self, mask: torch.Tensor) -> None:
         """Forget the landers in ``mask`` (N,)."""
@@ -112,7 +112,9 @@ class AltitudeFilter:
         self.tuning = tuning or FilterTuning()
         self.beams = table.beams()
         self.period = period
-        self.correction = torch.zeros(num_landers, device=device)  # [m] added to the inertial altitude
+        self.correction = torch.zeros(
+            num_landers, dtype=torch.float32, device=device
+        )  # [m] added to the inertial altitude
         self.variance = torch.full_like(self.correction, self.tuning.prior**2)  # [m^2]
         self.seen = torch.zeros(num_landers, dtype=torch.bool, device=device)  # had a valid reading in this descent
 

@@ -23,7 +23,9 @@ class OrbitAutopilot(Autopilot):
         super().__init__(plan, scenario, num_landers, device)
         self.orbit = plan
         self.response = middle(scenario.guidance.lateral_time)  # [s] of the loop
-        self.orbital_speed = torch.full((num_landers,), torch.nan, device=device)  # [m/s] believed, before the burn
+        self.orbital_speed = torch.full(
+            (num_landers,), torch.nan, dtype=torch.float32, device=device
+        )  # [m/s] believed, before the burn
         self.is_over = torch.zeros(num_landers, dtype=torch.bool, device=device)  # the burn
         self.descends = torch.zeros_like(self.is_over)
 

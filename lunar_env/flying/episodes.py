@@ -128,7 +128,7 @@ def fly_batch(maker: type[Pilot] | PilotMaker, descent: Descent, traces: int = 0
     pilot = maker(scenario, count, descent.device)
     observation = descent.state.observation.clone()
     pilot.reset(torch.ones(count, dtype=torch.bool, device=descent.device))
-    outcome = torch.zeros(count, dtype=torch.int32)
+    outcome = torch.zeros(count, dtype=torch.int32, device="cpu")
     recorder = Recorder(descent, traces)
     recorder.note()
     for _ in range(scenario.steps):

@@ -44,7 +44,8 @@ class Answering:
         with torch.no_grad():
             answer = self.function(self.shown(observation)) if self.shown else self._first(observation)
         try:
-            return torch.as_tensor(answer, device=self.device)
+            tensor = answer if isinstance(answer, torch.Tensor) else torch.from_numpy(np.array(answer))
+            return tensor.to(self.device)
         except (TypeError, ValueError, RuntimeError):
             raise PilotError(f"returned {type(answer).__name__} where an array of actions is needed") from None
 

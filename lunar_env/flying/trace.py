@@ -22,7 +22,7 @@ class Recorder:
     def __init__(self, descent: Descent, landers: int) -> None:
         self.descent, self.landers = descent, landers
         self.rows: list[dict[str, torch.Tensor]] = []
-        self.lengths = torch.ones(landers, dtype=torch.int64)
+        self.lengths = torch.ones(landers, dtype=torch.int64, device="cpu")
 
     def note(self, flying: torch.Tensor | None = None) -> None:
         """The present moment, for those that flew until now: ``flying`` (landers,) bool; by default all."""

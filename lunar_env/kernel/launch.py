@@ -10,7 +10,7 @@ import torch
 import warp as wp
 
 from lunar_env.kernel.builds import WHOLE, Build, build_of
-from lunar_env.kernel.layout import columns, structs, words
+from lunar_env.kernel.layout import columns, shared, structs, words
 from lunar_env.kernel.memory import State
 from lunar_env.kernel.tables import packed, settings_of
 from lunar_env.kernel.truth import Truth, tell
@@ -44,7 +44,9 @@ class Launch:
         self.device, self.num_landers = state.lander.device, len(state.lander)
         self.build = build_of(scenario)
         self.settings = settings_of(scenario, autoreset, max_decisions)
-        self.actions = torch.zeros(self.num_landers, len(scenario.action_names), device=self.device)
+        self.actions = torch.zeros(
+            self.num_landers, len(scenario.action_names), device=self.device, dtype=torch.float32
+        )
         self.drawing = {name: torch.from_numpy(array).to(self.device) for name, array in packed(scenario).items()}
         terrain = scenario.terrain
         self.maps, self.heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
@@ -55,9 +57,11 @@ class Launch:
     def _wired(self, state: State) -> Any:
         tables = self.build.tables()
         state.put_into(tables)
-        tables.actions = wp.from_torch(self.actions)
-        for name in ("lows", "highs", "kinds", "names", "fault_columns"):
-            setattr(tables, name, wp.from_torch(self.drawing[name]))
+        tables.actions = shared(self.actions)
+        for name in ("lows", "highs"):
+            setattr(tables, name, shared(self.drawing[name]))
+        for name in ("kinds", "names", "fault_columns"):
+            setattr(tables, name, shared(self.drawing[name], torch.int32))
         tables.beams = structs(self.drawing["beams"], Beam)
         if self.build is WHOLE:
             tables.maps = self.maps
@@ -99,11 +103,11 @@ class Launch:
     def reset(self, mask: torch.Tensor) -> None:
         """Begin the episode that the counters of each lander in ``mask`` (N,) name."""
         self._mask.copy_(mask)
-        self._launch(self.build.reset, self.tables, self.settings, wp.from_torch(self._mask))
+        self._launch(self.build.reset, self.tables, self.settings, shared(self._mask, torch.uint8))
 
     def truth(self) -> dict[str, torch.Tensor]:
         """The true state by name, each (N,); see ``truth.Truth``."""
-        table = torch.zeros(self.num_landers, words(Truth), device=self.device)
+        table = torch.zeros(self.num_landers, words(Truth), device=self.device, dtype=torch.float32)
         tables = self.tables
         self._launch(
             tell, tables.landers, tables.worlds, tables.surfaces, self.maps, self.settings, structs(table, Truth)

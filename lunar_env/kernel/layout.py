@@ -43,8 +43,26 @@ def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
     }
 
 
+def shared(tensor: torch.Tensor, dtype: torch.dtype = torch.float32) -> wp.array:
+    """The same memory as a Warp array of numbers. The tensor must outlive it.
+
+    Raises ValueError for another type of number than a kernel expects.
+    """
+    if tensor.dtype != dtype:
+        raise ValueError(f"a kernel expects {dtype}, got {tensor.dtype} {tuple(tensor.shape)}")
+    return wp.from_torch(tensor.detach())
+
+
 def structs(table: torch.Tensor, struct: Any) -> wp.array:
-    """The same memory as a Warp array of the structs along its last axis. The table must outlive it."""
+    """The same memory as a Warp array of the structs along its last axis. The table must outlive it.
+
+    Raises ValueError for a table that a kernel would read as something else.
+    """
+    if table.dtype != torch.float32 or table.shape[-1] < words(struct) or table.stride(-1) != 1:
+        raise ValueError(
+            f"a table of {struct.key} has at least {words(struct)} float32 words side by side in its last axis, "
+            f"got {table.dtype} {tuple(table.shape)} with strides {table.stride()}"
+        )
     return wp.array(
         ptr=table.data_ptr(),
         dtype=struct,

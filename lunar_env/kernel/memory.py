@@ -3,10 +3,9 @@
 from typing import Any
 
 import torch
-import warp as wp
 
 from lunar_env.faults.kinds import NAMES, FaultsDrawn
-from lunar_env.kernel.layout import columns, structs, words
+from lunar_env.kernel.layout import columns, shared, structs, words
 from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn
 from lunar_env.scenario import Scenario
 from lunar_env.sensors.range_finder import RangeFinderDrawn
@@ -73,16 +72,16 @@ class State:
         tables.worlds = structs(self.drawn_world, WorldDrawn)
         tables.surfaces = structs(self.surface, Surface)
         tables.finders = structs(self.drawn_finders, RangeFinderDrawn)
-        tables.faults = wp.from_torch(self.drawn_faults)
+        tables.faults = shared(self.drawn_faults)
         tables.starts = structs(self.drawn_start, StartDrawn)
-        tables.numbers = wp.from_torch(self.drawn)
+        tables.numbers = shared(self.drawn)
         tables.readings = structs(self.reading, Reading)
         tables.delay_line = structs(self.delay_line, Sample)
-        tables.begun = wp.from_torch(self.begun)
-        tables.observation = wp.from_torch(self.observation)
-        tables.final_observation = wp.from_torch(self.final_observation)
-        tables.reward = wp.from_torch(self.rewards)
-        tables.outcome = wp.from_torch(self.outcomes)
+        tables.begun = shared(self.begun, torch.int32)
+        tables.observation = shared(self.observation)
+        tables.final_observation = shared(self.final_observation)
+        tables.reward = shared(self.rewards)
+        tables.outcome = shared(self.outcomes, torch.int32)
         tables.ended = structs(self.ended, Record)
 
     def tables(self) -> dict[str, torch.Tensor]:

@@ -63,9 +63,11 @@ class Labels:
         onsets = [paths.index(f"faults.{name}.onset") for name in self.names]
         magnitudes = [paths.index(f"faults.{name}.{magnitude_of(name)}") for name in self.names]
         scales = [max(abs(numbers[i].low), abs(numbers[i].high), 1e-6) for i in magnitudes]
-        self._onsets, self._magnitudes = (torch.tensor(c, device=device).long() for c in (onsets, magnitudes))
+        self._onsets, self._magnitudes = (
+            torch.tensor(c, dtype=torch.int64, device=device).long() for c in (onsets, magnitudes)
+        )
         self._codes = torch.tensor([NAMES.index(name) for name in self.names], dtype=torch.int32, device=device)
-        self._scales = torch.tensor(scales, device=device)
+        self._scales = torch.tensor(scales, dtype=torch.float32, device=device)
 
     def of(self, state: State) -> dict[str, torch.Tensor]:
         """``present`` and ``acting``, (N, F) bool; ``onset`` [s] and ``magnitude``, zero where it is not present."""

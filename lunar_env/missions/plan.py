@@ -28,8 +28,8 @@ class FlightPlan:
 
     def rate(self, height: torch.Tensor) -> torch.Tensor:
         """Rate of descent [m/s] that the plan wants at a height [m]: linear in the square between its points."""
-        heights = torch.tensor(self.heights, device=height.device)
-        squares = torch.tensor(self.rates, device=height.device) ** 2
+        heights = torch.tensor(self.heights, device=height.device, dtype=torch.float32)
+        squares = torch.tensor(self.rates, device=height.device, dtype=torch.float32) ** 2
         clamped = height.clamp(0.0, self.heights[-1])
         upper = torch.bucketize(clamped, heights).clamp(1, len(self.heights) - 1)
         share = (clamped - heights[upper - 1]) / (heights[upper] - heights[upper - 1])

@@ -38,8 +38,8 @@ def fly(mission: Mission, scenario: Scenario, episodes: int = EPISODES, seed: in
     autopilot = flight_computer(mission.plan, scenario, episodes)
     rows: list[torch.Tensor] = []  # each (quantities, episodes)
     observation = descent.state.observation.clone()
-    autopilot.reset(torch.ones(episodes, dtype=torch.bool))
-    flying = torch.ones(episodes, dtype=torch.bool)
+    autopilot.reset(torch.ones(episodes, dtype=torch.bool, device="cpu"))
+    flying = torch.ones(episodes, dtype=torch.bool, device="cpu")
     for _ in range(scenario.steps):
         action = autopilot.act(observation)
         now = {

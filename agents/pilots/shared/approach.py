@@ -27,10 +27,10 @@ class ApproachPilot(ThrustVectorPilot):
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
         super().__init__(scenario, num_landers, device)
-        self.target = torch.zeros(num_landers, 3, device=device)  # [m]
+        self.target = torch.zeros(num_landers, 3, dtype=torch.float32, device=device)  # [m]
         self.target[:, 2] = self.final_height
         self.pad = self.target.clone()
-        self.final_velocity = torch.tensor([0.0, 0.0, -self.final_rate], device=device)  # [m/s]
+        self.final_velocity = torch.tensor([0.0, 0.0, -self.final_rate], dtype=torch.float32, device=device)  # [m/s]
         self.ends = torch.zeros(num_landers, dtype=torch.bool, device=device)  # the law, and stays so
 
     def reset(self, mask: torch.Tensor) -> None:
@@ -62,7 +62,7 @@ class ApproachPilot(ThrustVectorPilot):
 
     def choose_target(self, now: Situation, begins: torch.Tensor) -> None:
         """Set the target of the landers whose law begins: the pad, or where half of the present speed leads."""
-        upright = torch.tensor([0.0, 0.0, 1.0], device=now.position.device)
+        upright = torch.tensor([0.0, 0.0, 1.0], device=now.position.device, dtype=torch.float32)
         vertical = replace(now, position=now.position * upright, velocity=now.velocity * upright)
         time = self.optimal_time(vertical, self.pad * upright)
         ahead = now.position[:, :2] + 0.5 * now.velocity[:, :2] * time[:, None]

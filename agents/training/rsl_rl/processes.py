@@ -43,7 +43,7 @@ def on_any(wrong: bool, device: torch.device) -> bool:
     """Whether something is wrong in any process, so that all stop together and none waits for one that has ended."""
     if not torch.distributed.is_initialized():
         return wrong
-    flag = torch.tensor(float(wrong), device=device)
+    flag = torch.tensor(float(wrong), dtype=torch.float32, device=device)
     torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
     return bool(flag)
 

@@ -76,5 +76,7 @@ class FiniteGuard(BaseCallback):
     def _stop(self, what: str, batch: dict[str, Any], landers: np.ndarray | None = None) -> None:
         """Raise, naming the landers in a mask (N,) bool."""
         rows = [] if landers is None else np.flatnonzero(landers).tolist()
-        tensors = {name: torch.as_tensor(table) for name, table in batch.items()}
+        tensors = {
+            name: table if isinstance(table, torch.Tensor) else torch.from_numpy(table) for name, table in batch.items()
+        }
         stop(self.folder, what, tensors, rows, self.seed, self.model.num_timesteps)
