@@ -15,7 +15,7 @@ from scipy import stats
 
 from lunar_env import Descent, Range, Scenario, load_scenario, scenarios
 from lunar_env.changes import change, from_dict
-from lunar_env.kernel.tables import packed, settings_of
+from lunar_env.kernel.tables import drawn_places, fixed_row, packed, settings_of
 from lunar_env.quantities import leaves
 from lunar_env.sensors.range_finder import RangeFinder
 
@@ -71,9 +71,11 @@ def test_a_chance_is_drawn_as_yes_or_no(chance: Any, share: float) -> None:
 def test_what_the_kernel_holds_is_what_the_scenario_says() -> None:
     # The names of the kernel's struct and the packed numbers are two lists; this is that they are in one order.
     scenario = load_scenario("resilience")
-    lows, highs = (packed(scenario)[name] for name in ("lows", "highs"))
+    numbers, packs = leaves(scenario), packed(scenario)
+    lows, highs = fixed_row(scenario), fixed_row(scenario)
+    lows[packs["drawn"]], highs[packs["drawn"]] = packs["lows"], packs["highs"]
     state = Descent(scenario, 64).state
-    for leaf, low, high in zip(leaves(scenario), lows, highs, strict=True):
+    for leaf, low, high in zip(numbers, lows, highs, strict=True):
         values = state["drawn." + leaf.path]
         if leaf.probability:
             low, high = (0.0, 1.0) if leaf.low < 1.0 else (1.0, 1.0)
@@ -257,3 +259,13 @@ def test_the_delay_line_is_long_enough_for_all_that_is_under_way() -> None:
     fault = {"faults.delayed_readings.probability": 0.1, "faults.delayed_readings.delay": [0.1, 2.0]}
     # 1.0 + 0.5 + 2.0 s at a sample per 0.2 s is 17.5 under way.
     assert load_scenario("vertical", **altimeter, **fault).delay_slots >= 18
+
+
+def test_an_episode_draws_what_is_drawn_and_a_fixed_number_stands_in_every_row() -> None:
+    scenario = load_scenario("vertical", **{"start.altitude": [400.0, 500.0], "faults.dust.probability": 0.5})
+    paths = [leaf.path for leaf in leaves(scenario)]
+    drawn = [paths[place] for place in drawn_places(leaves(scenario))]
+    assert {"start.altitude", "faults.dust.probability"} <= set(drawn) and len(drawn) < 0.2 * len(paths)
+    descent = Descent(scenario, 64, seed=1)
+    spread = descent.state.drawn.amax(dim=0) - descent.state.drawn.amin(dim=0)
+    assert {paths[place] for place in spread.nonzero().flatten().tolist()} == set(drawn)

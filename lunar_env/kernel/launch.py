@@ -42,7 +42,7 @@ class Launch:
         max_decisions: int | None = None,
     ) -> None:
         self.device, self.num_landers = state.lander.device, len(state.lander)
-        self.build = build_of(scenario)
+        self.build, self.scenario = build_of(scenario), scenario
         self.settings = settings_of(scenario, autoreset, max_decisions)
         self.actions = torch.zeros(
             self.num_landers, len(scenario.action_names), device=self.device, dtype=torch.float32
@@ -60,7 +60,7 @@ class Launch:
         tables.actions = shared(self.actions)
         for name in ("lows", "highs"):
             setattr(tables, name, shared(self.drawing[name]))
-        for name in ("kinds", "names", "fault_columns"):
+        for name in ("drawn", "kinds", "names", "fault_columns"):
             setattr(tables, name, shared(self.drawing[name], torch.int32))
         tables.beams = structs(self.drawing["beams"], Beam)
         if self.build is WHOLE:
@@ -117,7 +117,7 @@ class Launch:
     def draw_from(self, scenario: Scenario) -> None:
         """From each lander's next episode on, draw the numbers of another scenario that differs in numbers only."""
         for name in ("lows", "highs", "kinds"):
-            self.drawing[name].copy_(torch.from_numpy(packed(scenario)[name]))
+            self.drawing[name].copy_(torch.from_numpy(packed(scenario, self.scenario)[name]))
 
     def _launch(self, kernel: wp.Kernel, *inputs: Any) -> None:
         device = wp.device_from_torch(self.device)

@@ -6,7 +6,7 @@ import torch
 
 from lunar_env.faults.kinds import NAMES, FaultsDrawn
 from lunar_env.kernel.layout import columns, shared, structs, words
-from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn
+from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn, fixed_row
 from lunar_env.scenario import Scenario
 from lunar_env.sensors.range_finder import RangeFinderDrawn
 from lunar_env.state import Reading, Sample, Surface
@@ -26,7 +26,8 @@ class State:
         self.lander = zeros(num_landers, words(Lander) + every_beam * words(Reading))
         self.reading = self.lander[:, words(Lander) :].unflatten(1, (every_beam, words(Reading)))
         parts = [words(WorldDrawn), len(finders) * words(RangeFinderDrawn), words(FaultsDrawn), words(StartDrawn)]
-        self.drawn = zeros(num_landers, sum(parts))
+        # An episode draws what is drawn; all other numbers stand here from the start.
+        self.drawn = torch.from_numpy(fixed_row(scenario)).to(device).repeat(num_landers, 1)
         self.drawn_world, drawn_finders, self.drawn_faults, self.drawn_start = self.drawn.split(parts, dim=1)
         self.drawn_finders = drawn_finders.unflatten(1, (len(finders), words(RangeFinderDrawn)))
         self.surface = zeros(num_landers, words(Surface))

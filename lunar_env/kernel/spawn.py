@@ -21,19 +21,18 @@ wp.set_module_options({"enable_backward": False})
 
 @wp.func
 def draw_world(tables: Any, settings: Settings, row: int, key: wp.uint64):
-    """Draw every number of the scenario for one episode; a fixed one has equal ends."""
-    for j in range(settings.numbers):
-        low = tables.lows[j]
-        high = tables.highs[j]
-        value = low
-        if high > low or tables.kinds[j] == 2:
-            chance = random.uniform(random.draw_number(key, tables.names[j]))
-            value = low + (high - low) * chance
-            if tables.kinds[j] == 1:
-                value = low * wp.pow(high / low, chance)
-            elif tables.kinds[j] == 2:
-                # A chance that is itself a range counts with its mean: one draw decides.
-                value = wp.where(chance < 0.5 * (low + high), 1.0, 0.0)
+    """Draw for one episode the numbers of the scenario that are drawn; the fixed ones stand in the row for good."""
+    for k in range(settings.numbers):
+        j = tables.drawn[k]
+        low = tables.lows[k]
+        high = tables.highs[k]
+        chance = random.uniform(random.draw_number(key, tables.names[k]))
+        value = low + (high - low) * chance
+        if tables.kinds[k] == 1:
+            value = low * wp.pow(high / low, chance)
+        elif tables.kinds[k] == 2:
+            # A chance that is itself a range counts with its mean: one draw decides.
+            value = wp.where(chance < 0.5 * (low + high), 1.0, 0.0)
         tables.numbers[row, j] = value
 
 

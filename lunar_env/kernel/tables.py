@@ -56,7 +56,7 @@ class Settings:
     beam_columns: int  # numbers of one reading that tell of range finders
     core: int  # numbers that follow them: 15, or none if the pilot sees beams only
     action_size: int
-    numbers: int  # how many numbers an episode draws
+    numbers: int  # how many numbers an episode draws; the others are fixed
     ceiling: float  # [m] above which a lander is lost
     extent: float  # [m] of downrange or cross-range beyond which a lander is lost
     spin: float  # [rad/s] beyond which a lander is lost: a radian in a substep is more than the integration can follow
@@ -79,7 +79,8 @@ class Tables:
     beams: wp.array(dtype=Beam)  # of all range finders
     maps: Maps
     begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
-    lows: wp.array(dtype=float)  # lower end of each drawn number
+    drawn: wp.array(dtype=int)  # place in ``numbers`` of each number that is drawn
+    lows: wp.array(dtype=float)  # its lower end
     highs: wp.array(dtype=float)  # upper end
     kinds: wp.array(dtype=int)  # 0 uniform, 1 logarithmic, 2 chance
     names: wp.array(dtype=int)  # hash of its path: what its draw is counted by
@@ -125,7 +126,7 @@ def settings_of(scenario: Scenario, autoreset: int, max_decisions: int | None = 
     settings.slots = scenario.delay_slots
     settings.history = scenario.history
     settings.action_size = len(scenario.action_names)
-    settings.numbers = len(leaves(scenario))
+    settings.numbers = len(drawn_places(leaves(scenario)))
     settings.ceiling = scenario.ceiling
     settings.extent = scenario.extent
     settings.spin = scenario.substeps / scenario.tick
@@ -133,16 +134,34 @@ def settings_of(scenario: Scenario, autoreset: int, max_decisions: int | None = 
     return settings
 
 
-def packed(scenario: Scenario) -> dict[str, np.ndarray]:
-    """What the kernel's ``Tables`` hold about the drawn numbers, by name."""
+def drawn_places(numbers: list[Leaf]) -> list[int]:
+    """The places of the numbers that an episode draws: ranges, and chances that are neither 0 nor 1."""
+    return [j for j, leaf in enumerate(numbers) if leaf.low < leaf.high or (leaf.probability and 0.0 < leaf.low < 1.0)]
+
+
+def fixed_row(scenario: Scenario) -> np.ndarray:
+    """(numbers,) what stands in a row of drawn numbers where nothing is drawn."""
+    return np.array([leaf.low for leaf in leaves(scenario)], dtype=np.float32)
+
+
+def packed(scenario: Scenario, widest: Scenario | None = None) -> dict[str, np.ndarray]:
+    """What the kernel's ``Tables`` hold about the drawn numbers, by name.
+
+    Args:
+        scenario: whose numbers are drawn.
+        widest: the batch's own scenario, where the other is drawn from instead: it says which numbers are drawn.
+    """
     numbers = leaves(scenario)
     paths = [leaf.path for leaf in numbers]
+    places = drawn_places(leaves(widest or scenario))
+    drawn = [numbers[j] for j in places]
     return {
-        "lows": np.array([leaf.low for leaf in numbers], dtype=np.float32),
-        "highs": np.array([leaf.high for leaf in numbers], dtype=np.float32),
-        "kinds": np.array([_kind(leaf) for leaf in numbers], dtype=np.int32),
+        "drawn": np.array(places, dtype=np.int32),
+        "lows": np.array([leaf.low for leaf in drawn], dtype=np.float32),
+        "highs": np.array([leaf.high for leaf in drawn], dtype=np.float32),
+        "kinds": np.array([_kind(leaf) for leaf in drawn], dtype=np.int32),
         # By its path, so that a number that is added later changes no other's draws.
-        "names": np.array([zlib.crc32(path.encode()) for path in paths], dtype=np.uint32).view(np.int32),
+        "names": np.array([zlib.crc32(leaf.path.encode()) for leaf in drawn], dtype=np.uint32).view(np.int32),
         "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
         "beams": _beams(scenario),
     }
