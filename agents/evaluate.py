@@ -1,11 +1,12 @@
 """Compare pilots: ``python -m agents.evaluate --scenario NAME[,NAME] --pilots NAME[,NAME|runs/DIR] --episodes N``.
 
-Every pilot flies the same episodes, each once to its end. Writes evaluation.json, episodes.npz and report.html.
+Every pilot flies the same episodes, each once to its end. Writes evaluation.json, episodes.npz and report.html, and
+failures.json if a pilot failed in any.
 """
 
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,24 @@ from tqdm import tqdm
 
 from agents.command import answer
 from agents.limits.bound import NO_BOUND, episode_bounds
-from agents.pages.words import below_bound, table
+from agents.pages.words import below_bound, table, wishes_words
 from agents.pictures.recorded_flight import RecordedFlight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import fly_episodes, fly_traced
 from agents.scoring.statistics import against_bound, landing_box
-from agents.seeds import EVALUATION
+from agents.seeds import EVALUATION, PURPOSES
 from lunar_env import Descent, Scenario, load_scenario
 from lunar_env.flying.episodes import CHUNK, Endings
-from lunar_env.flying.pilot import PilotError
+from lunar_env.flying.failures import Failure
+from lunar_env.flying.pilot import CannotFlyError, PilotError
 from lunar_env.flying.statistics import summary
 from lunar_env.flying.user_pilot import is_user_pilot
+from lunar_env.flying.wishes import wished
 from lunar_env.task import TOUCHED
+
+FAILURES = "failures.json"
+MOST_LISTED = 1_000  # failures of one pilot in one scenario
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Campaign:
 
 
 def main() -> int:
-    """The command line. Returns the exit code: 0 if every pilot flew, 1 if one failed, 2 for a wrong request."""
+    """The command line. Returns the exit code: 1 if a pilot failed in an episode, 2 for a wrong request, else 0."""
     stays = "results are written in the end, so --out holds what it held; the same command begins anew"
     return answer("agents.evaluate", Arguments, run, __doc__, interrupted=stays)
 
@@ -74,9 +80,8 @@ def run(arguments: Arguments) -> int:
     scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
     if arguments.episodes < 1:
         raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
-    make_folder(arguments.out)
     origin = provenance(arguments.device)
-    facts = [("command", origin["command"]), ("commit", origin["commit"]), ("seed", str(arguments.seed))]
+    facts = [("command", origin["command"]), ("commit", origin["commit"]), ("seed", seed_words(arguments.seed))]
     results = evaluate(
         Campaign(
             scenarios=scenarios,
@@ -89,7 +94,7 @@ def run(arguments: Arguments) -> int:
             device=arguments.device,
         )
     )
-    return int(any("failed" in row for row in results))
+    return int(any("failures" in row for row in results))
 
 
 def check(campaign: Campaign) -> None:
@@ -97,23 +102,31 @@ def check(campaign: Campaign) -> None:
     labels = [label(pilot) for pilot in campaign.pilots]
     if len(set(labels)) < len(labels):
         raise ValueError(f"pilots need different names in the results, got {', '.join(labels)}")
+    refused: list[CannotFlyError] = []
     for scenario in (*campaign.scenarios, flight_of(campaign)):
         Descent(scenario, 1, campaign.device, campaign.seed)
         for pilot in campaign.pilots:
-            shown = as_shown_to(pilot, scenario)
             try:
-                make_pilot(pilot, shown, 1, campaign.device)
+                make_pilot(pilot, as_shown_to(pilot, scenario), 1, campaign.device)
+            except CannotFlyError as error:
+                refused.append(error)  # others may fly it, and it others
             except (KeyError, ValueError):
                 raise  # the request is wrong
             except Exception:  # the pilot is: its row will say so
                 continue
+    if refused and len(refused) == (len(campaign.scenarios) + 1) * len(campaign.pilots):
+        raise refused[0]
 
 
 def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
     """Fly the campaign, print the table, write the files. Returns the rows of ``evaluation.json``."""
     check(campaign)
+    make_folder(campaign.out)
+    if campaign.seed not in EVALUATION:
+        print(f"warning: {seed_words(campaign.seed)}", file=sys.stderr)
     results: list[dict[str, Any]] = []
     flown: dict[str, Endings] = {}
+    failures: list[dict[str, Any]] = []
     bounds: dict[str, np.ndarray] = {}  # [kg] of each scenario's episodes, the same for all pilots
     total = len(campaign.scenarios) * len(campaign.pilots) * campaign.episodes
     with tqdm(total=total, unit="episode") as bar:
@@ -126,16 +139,26 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
                 bar.set_postfix_str(f"{name} on {scenario.name}")
                 began = time.perf_counter()
                 try:
+                    shown = as_shown_to(pilot, scenario)
                     flights = fly_episodes(pilot, scenario, campaign.episodes, campaign.seed, campaign.device, bar)
                 except Exception as error:  # a pilot's own failure must not cost the others their results
                     results.append(failure(scenario.name, name, campaign.episodes, error))
+                    failures += listed(results[-1], getattr(error, "failures", ()), campaign)
                     continue
                 row = summary(scenario.name, name, flights.outcome, flights.record)
                 row |= against_bound(flights.outcome, flights.record["propellant_used"], least, NO_BOUND)
+                row["wishes"] = wished(scenario, shown)
+                if flights.failures:
+                    count = sum(one.episodes for one in flights.failures)
+                    row["failures"] = {"episodes": count, "first": str(flights.failures[0])}
+                    failures += listed(row, flights.failures, campaign)
                 results.append({**row, "seconds": time.perf_counter() - began, "seed": campaign.seed})
                 flown[f"{scenario.name}/{name}"] = flights
     write_results(campaign, results, flown, bounds)
+    write_failures(campaign.out / FAILURES, failures)
     print(table(results))
+    if any(row.get("wishes") for row in results):
+        print(wishes_words(results))
     for row in results:
         if row.get("below_bound"):
             print(below_bound(row), file=sys.stderr)
@@ -161,9 +184,39 @@ def label(pilot: str) -> str:
 
 
 def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[str, Any]:
-    """The row of a pilot that could not fly."""
+    """The row of a pilot that failed in every episode, or that cannot fly what it is shown."""
+    row = {"scenario": scenario, "pilot": pilot, "episodes": episodes}
+    if isinstance(error, CannotFlyError):
+        return {**row, "failed": f"cannot fly: {error}"}
     kind = "" if isinstance(error, PilotError) else f"{type(error).__name__}: "
-    return {"scenario": scenario, "pilot": pilot, "episodes": episodes, "failed": f"{kind}{error}"}
+    return {**row, "failed": f"{kind}{error}", "failures": {"episodes": episodes, "first": f"{kind}{error}"}}
+
+
+def listed(row: dict[str, Any], failures: tuple[Failure, ...], campaign: Campaign) -> list[dict[str, Any]]:
+    """A pilot's failures in a scenario as failures.json has them, and a line about them on the screen."""
+    if "failures" in row:
+        what = row["failures"]
+        print(
+            f"{row['pilot']} failed in {what['episodes']:,} of {row['episodes']:,} episodes of {row['scenario']}: "
+            f"{what['first']}; seed {campaign.seed}, more in {campaign.out / FAILURES}",
+            file=sys.stderr,
+        )
+    place = {"scenario": row["scenario"], "pilot": row["pilot"], "seed": campaign.seed}
+    return [{**place, **asdict(one)} for one in failures[:MOST_LISTED]]
+
+
+def write_failures(path: Path, failures: list[dict[str, Any]]) -> None:
+    """Every failure with its traceback; the file of an earlier evaluation goes."""
+    if failures:
+        write_json(path, {"failures": failures})
+    else:
+        path.unlink(missing_ok=True)
+
+
+def seed_words(seed: int) -> str:
+    """The seed, and what it is for if not for evaluation."""
+    owner = next((purpose for block, purpose in PURPOSES.items() if seed in block), "nothing here")
+    return str(seed) if seed in EVALUATION else f"seed {seed:,} is for {owner}, not for evaluation"
 
 
 def write_results(

@@ -32,7 +32,7 @@ from agents.scoring.episodes import fly_episodes
 from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.batches import batches
-from lunar_env.flying.episodes import CHUNK, Endings, checked_action
+from lunar_env.flying.episodes import CHUNK, Endings
 from lunar_env.flying.statistics import wilson
 from lunar_env.quantities import Range, middle
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
@@ -239,10 +239,9 @@ def propellant_at_first_sight(scenario: Scenario, seed: int, device: str = "cpu"
     observation = descent.reset(seed=seed)
     pilot.reset(torch.ones(SAMPLES, dtype=torch.bool, device=descent.device))
     left = torch.full((SAMPLES,), torch.nan, device=descent.device, dtype=torch.float32)
-    outcome = torch.zeros(SAMPLES, dtype=torch.int32, device="cpu")
     for _ in range(scenario.steps):
-        transition = descent.step(checked_action(pilot.act(observation), descent, outcome))
-        observation, outcome = transition.observation, transition.outcome
+        transition = descent.step(pilot.act(observation))
+        observation = transition.observation
         first = left.isnan() & (descent.state["record.first_valid_altitude"] >= 0.0)
         left = torch.where(first, descent.state["motion.propellant"], left)
         if bool((transition.done | ~left.isnan()).all()):

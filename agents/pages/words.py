@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.pictures.recorded_flight import RecordedFlight
 from agents.scoring.statistics import shown_boxes
+from lunar_env.flying.wishes import wishes_in_words
 
 NARROW = "\u202f"  # a narrow space that keeps a number with its sign
 
@@ -200,3 +201,10 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
+
+
+def wishes_words(results: Sequence[Mapping[str, Any]]) -> str:
+    """What each pilot wished for that is not the scenario's own, one line for each; empty if none did."""
+    wished = {(row["pilot"], wishes_in_words(row.get("wishes") or {})): None for row in results}
+    lines = [f"{pilot} flies with {words}" for pilot, words in wished if words]
+    return "\n".join(lines)

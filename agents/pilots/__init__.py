@@ -12,9 +12,11 @@ import torch
 from agents.policy.network import load_policy, read_card
 from agents.policy.onnx_file import read_onnx
 from agents.policy.onnx_pilot import OnnxPilot, is_onnx_pilot
-from lunar_env import Scenario, load_scenario
+from lunar_env import Scenario
+from lunar_env.flying.failures import called
 from lunar_env.flying.pilot import Flies, Pilot, PilotMaker, require_inertial_state
 from lunar_env.flying.user_pilot import is_user_pilot, load_user_pilot
+from lunar_env.flying.wishes import shown_to
 
 
 def _classes_in(name: str) -> list[type[Pilot]]:
@@ -45,8 +47,13 @@ def pilot_folder(name: str) -> Path:
     raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, FILE.onnx, or FILE.py:NAME")
 
 
+def maker_of(name: str) -> type[Pilot] | PilotMaker:
+    """What makes pilots of a name. Raises KeyError or ValueError for a wrong one."""
+    return pilot_class(name) or NamedPilot(name)
+
+
 def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
-    """Changes to a scenario, for ``load_scenario``: how the pilot wants to fly it."""
+    """Changes to a scenario: how the pilot wants to fly it."""
     kind = pilot_class(name)
     if kind is not None:
         return kind.wishes(scenario)
@@ -59,8 +66,7 @@ def wishes_of(name: str, scenario: Scenario) -> dict[str, Any]:
 
 def as_shown_to(name: str, scenario: str | Scenario) -> Scenario:
     """The scenario as the pilot wants to fly it: its control mode, its memory, its period; the descents stay."""
-    scenario = load_scenario(scenario)
-    return load_scenario(scenario, **wishes_of(name, scenario))
+    return shown_to(maker_of(name), scenario)
 
 
 def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
@@ -69,6 +75,8 @@ def make_pilot(name: str, scenario: Scenario, num_landers: int, device: torch.de
     if kind is not None:
         if name in CLASSICAL:
             require_inertial_state(name, scenario)
+        if is_user_pilot(name):
+            return called(kind, scenario, num_landers, device)
         return kind(scenario, num_landers, device)
     if is_onnx_pilot(name):
         return OnnxPilot(Path(name), scenario, device)
@@ -84,10 +92,6 @@ class NamedPilot(PilotMaker):
     def wishes(self, scenario: Scenario) -> dict[str, Any]:
         """Changes to a scenario: how it wants to fly it."""
         return wishes_of(self.name, scenario)
-
-    def shown(self, scenario: str | Scenario) -> Scenario:
-        """The scenario as it wants to fly it."""
-        return as_shown_to(self.name, scenario)
 
     def __call__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
         """A pilot for a batch of landers."""

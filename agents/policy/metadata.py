@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from agents.guidance.descent_loop import DescentLoop
-from agents.policy.network import LARGEST, PolicyFileError, read_card
+from agents.policy.network import LARGEST, PolicyFileError, UnfitPolicyError, read_card
 from lunar_env import Scenario, load_scenario
 from lunar_env.changes import from_dict
 from lunar_env.flying.pilot import PILOTS_OWN
@@ -59,20 +59,20 @@ class PolicyMetadata:
         table = scenario.observation_table()
         names = [channel.name for channel in table.channels]
         if names != self.channels:
-            raise PolicyFileError(
+            raise UnfitPolicyError(
                 f"{path} sees the channels of {self.scenario!r}, scenario {scenario.name!r} has others "
                 f"(missing: {_listed(self.channels, names)}; unknown: {_listed(names, self.channels)}); "
                 "fly a scenario with the same instruments, or export a policy that was trained on this one"
             )
         if beams_of(scenario) != self.beams:
-            raise PolicyFileError(
+            raise UnfitPolicyError(
                 f"{path} was trained with beams along {self.beams}, those of scenario {scenario.name!r} point along "
                 f"{beams_of(scenario)}; export a policy that was trained on this one"
             )
         found = loop_of(scenario) if self.loop else {}
         for key in found:
             if found[key] != self.loop.get(key):
-                raise PolicyFileError(
+                raise UnfitPolicyError(
                     f"{path} works out what it is shown for {key}={self.loop.get(key)}, scenario {scenario.name!r} has "
                     f"{found[key]}; fly a scenario that agrees, or the run that it was exported from"
                 )

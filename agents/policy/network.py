@@ -13,7 +13,8 @@ from torch import nn
 from agents.policy.features import Features
 from agents.run_folder import write_atomic, write_json
 from lunar_env import Scenario
-from lunar_env.flying.pilot import PILOTS_OWN, require_control
+from lunar_env.flying.pilot import PILOTS_OWN, CannotFlyError, require_control
+from lunar_env.missions import PRESETS
 
 FORMAT = "lunar_env.policy/1"
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
@@ -24,6 +25,10 @@ LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall n
 
 class PolicyFileError(ValueError):
     """Raised when a policy on disk cannot be used; the message names the file and what is wrong with it."""
+
+
+class UnfitPolicyError(PolicyFileError, CannotFlyError):
+    """Raised for a policy that a scenario does not show what it was trained to see."""
 
 
 class PolicyNetwork(nn.Module):
@@ -159,6 +164,30 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
+def _require_seen(
+    name: str, card: dict[str, Any], weights: dict[str, torch.Tensor], size: int, scenario: Scenario
+) -> None:
+    """Refuse a scenario that shows a policy something else than what it was trained to see. Raises UnfitPolicyError."""
+    first = weights.get("cell.weight_ih" if card["memory"]["kind"] != "none" else "layers.0.weight")
+    if first is None or first.dim() != 2 or first.shape[1] == size:
+        return  # what is damaged is said elsewhere
+    home = PRESETS.get(card.get("scenario", ""))
+    trained = f", which has {sensors_in_words(home)}" if home else ""
+    raise UnfitPolicyError(
+        f"policy {name!r} sees the {first.shape[1]} numbers of {card.get('scenario', 'its scenario')!r}{trained}; "
+        f"{scenario.name!r} shows {size}, it has {sensors_in_words(scenario)}"
+    )
+
+
+def sensors_in_words(scenario: Scenario) -> str:
+    """For instance "altimeter (1 beam) and radar (3 beams, Doppler)"."""
+    words = []
+    for finder in scenario.sensors:
+        beams = f"{finder.beams} beam{'s' if finder.beams > 1 else ''}{', Doppler' if finder.doppler else ''}"
+        words.append(f"{finder.name} ({beams})")
+    return " and ".join(words)
+
+
 def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "cpu") -> LearnedPilot:
     """The pilot saved in a folder, ready to fly a scenario. Everything is checked before it is believed."""
     card = read_card(folder)
@@ -171,6 +200,7 @@ def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "
         raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
     require_control(folder.name, scenario, card["control"])
     features = Features(scenario, card["differences"])
+    _require_seen(folder.name, card, weights, features.size, scenario)
     memory = card["memory"]
     network = PolicyNetwork(
         features.size, tuple(card["hidden"]), len(scenario.action_names), memory["kind"], memory["size"], card["squash"]

@@ -2,7 +2,7 @@
 
 import torch
 
-from agents.pilots import NamedPilot
+from agents.pilots import NamedPilot, as_shown_to
 from lunar_env import Scenario
 from lunar_env.flying.batches import batches
 from lunar_env.flying.episodes import Endings, Progress, fly, fly_batch
@@ -24,6 +24,6 @@ def fly_episodes(
 def fly_traced(pilot_name: str, scenario: Scenario, seed: int, episode: int = 0) -> tuple[Trace, Endings]:
     """One episode, with what happened at every decision: truth, belief and reading side by side."""
     maker = NamedPilot(pilot_name)
-    descent = next(batches(maker.shown(scenario), 1, seed, "cpu", 1, first=episode))
+    descent = next(batches(as_shown_to(pilot_name, scenario), 1, seed, "cpu", 1, first=episode))
     endings = fly_batch(maker, descent, traces=1)
     return endings.traces[0], endings

@@ -15,6 +15,7 @@ from lunar_env.descent import Descent
 from lunar_env.flying.episodes import Endings, fly, maker_of
 from lunar_env.flying.pilot import PilotError
 from lunar_env.flying.statistics import spread
+from lunar_env.flying.wishes import shown_to
 from lunar_env.missions import load_scenario
 from lunar_env.task import TOUCHED, Outcome
 
@@ -42,6 +43,8 @@ def main() -> int:
         if chosen.out and not chosen.out.parent.is_dir():
             raise ValueError(f"no folder {chosen.out.parent} for --out; make it first")
         Descent(scenario, device=chosen.device, seed=chosen.seed)  # refused now if the device or the seed is wrong
+        for maker in makers.values():
+            shown_to(maker, scenario)  # or what a pilot wishes for
     except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
         print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2
@@ -49,19 +52,20 @@ def main() -> int:
     try:
         for name, maker in makers.items():
             try:
-                flown[name] = fly(maker, scenario, chosen.episodes, chosen.seed, device=chosen.device)
+                endings = fly(maker, scenario, chosen.episodes, chosen.seed, device=chosen.device)
             except Exception as error:  # a pilot's own failure must not cost the others their results
                 what = f"it {error}" if isinstance(error, PilotError) else f"{type(error).__name__}: {error}"
                 print(f"{name} failed: {what}", file=sys.stderr)
             else:
-                print(report(name, flown[name]))
+                flown[name] = endings
+                print(report(name, endings))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     if chosen.out:
         np.savez_compressed(chosen.out, **arrays(flown))  # type: ignore[arg-type]
         print(f"every episode is in {chosen.out}")
-    return int(len(flown) < len(makers))
+    return int(len(flown) < len(makers) or any(endings.failures for endings in flown.values()))
 
 
 def report(name: str, endings: Endings) -> str:

@@ -2,10 +2,15 @@
 
 Counting the first episodes that finish would favour the short ones, which are the crashes. So the landers do not
 begin anew: a batch flies until its last lander is down. Episode i is lander i of the seed, whatever the batch.
+
+A pilot that fails does not land. An action that is not finite is that lander's end, as ``invalid``. What a pilot raises
+says nothing of the lander that it is about, so the batch is flown again in halves, as often as a cap allows; the
+episodes that are left over end as ``invalid`` where the pilot failed.
 """
 
+import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,15 +19,17 @@ import torch
 
 from lunar_env.descent import Descent
 from lunar_env.flying.batches import batches
+from lunar_env.flying.failures import NOT_FINITE, Failure, called, checked, traceback_of
 from lunar_env.flying.function_pilot import FunctionPilot
-from lunar_env.flying.pilot import Pilot, PilotError, PilotMaker
+from lunar_env.flying.pilot import CannotFlyError, Pilot, PilotError, PilotMaker
 from lunar_env.flying.statistics import wilson
 from lunar_env.flying.trace import Recorder, Trace
 from lunar_env.flying.user_pilot import checked_class, is_user_pilot, load_user_pilot
-from lunar_env.missions import load_scenario
+from lunar_env.flying.wishes import shown_to
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
 
+EXTRA_FLIGHTS = 100  # of halves of batches, for one pilot in one scenario
 CHUNK = 2_000  # episodes per batch
 
 
@@ -41,6 +48,7 @@ class Endings:
     outcome: np.ndarray  # (episodes,) codes of Outcome
     record: dict[str, np.ndarray]  # each (episodes,), see task.Record
     traces: tuple[Trace, ...] = ()  # of the first episodes, as many as were asked for
+    failures: tuple[Failure, ...] = ()  # of the pilot, by episode; theirs ended as ``invalid``
 
     @property
     def landed(self) -> np.ndarray:
@@ -55,7 +63,9 @@ class Endings:
     def __str__(self) -> str:
         low, high = self.interval
         landed, episodes = int(self.landed.sum()), self.outcome.size
-        return f"{landed:,} of {episodes:,} landed, {100.0 * landed / episodes:.1f} % [{low:.3f}, {high:.3f}]"
+        text = f"{landed:,} of {episodes:,} landed, {100.0 * landed / episodes:.1f} % [{low:.3f}, {high:.3f}]"
+        failed = sum(failure.episodes for failure in self.failures)
+        return f"{text}; the pilot failed in {failed:,}, first in {self.failures[0]}" if failed else text
 
 
 def fly(
@@ -82,25 +92,66 @@ def fly(
 
     Raises:
         KeyError, ValueError, TypeError: the request is wrong; the message says what is allowed.
-        PilotError: the pilot returned something that is no action.
+        CannotFlyError: the pilot is not for this scenario, which is a ValueError, too.
+        PilotError: the pilot failed in every episode. Of some, ``Endings.failures`` tells.
     """
     for name, value, least in (("episodes", episodes, 1), ("traces", traces, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
     maker = maker_of(pilot)
-    shown = load_scenario(scenario)
-    shown = load_scenario(shown, **maker.wishes(shown))
+    shown = shown_to(maker, scenario)
     parts: list[Endings] = []
+    left = EXTRA_FLIGHTS
     for descent in batches(shown, episodes, seed, device, CHUNK):
-        left = max(traces - sum(len(part.traces) for part in parts), 0)
-        parts.append(fly_batch(maker, descent, traces=min(left, descent.num_envs)))
+        first = sum(part.outcome.size for part in parts)
+        flown, used = narrowed(maker, descent, seed, first, traces, left)
+        left -= used
+        parts += flown
         if progress is not None:
             progress.update(descent.num_envs)
+    endings = joined(parts)
+    if sum(failure.episodes for failure in endings.failures) == episodes:
+        raise PilotError(endings.failures[0].what, endings.failures)
+    return endings
+
+
+def joined(parts: list[Endings]) -> Endings:
+    """Episodes that were flown in parts, in their order."""
     return Endings(
         np.concatenate([part.outcome for part in parts]),
         {name: np.concatenate([part.record[name] for part in parts]) for name in parts[0].record},
         tuple(trace for part in parts for trace in part.traces),
+        tuple(failure for part in parts for failure in part.failures),
     )
+
+
+def narrowed(
+    maker: type[Pilot] | PilotMaker, descent: Descent, seed: int, first: int, traces: int, extra: int
+) -> tuple[list[Endings], int]:
+    """Fly a batch, and again in halves whatever an error of the pilot came out of.
+
+    Args:
+        maker: makes the pilot.
+        descent: the batch at its start.
+        seed: of its episodes.
+        first: number of its first episode.
+        traces: how many of the first episodes to record.
+        extra: how many flights of halves are allowed.
+
+    Returns:
+        The parts in the order of their episodes, and the extra flights that they took.
+    """
+    flown, error = _flown(maker, descent, first, traces)
+    if error is None or descent.num_envs == 1 or extra < 2:
+        return [flown], 0
+    parts: list[Endings] = []
+    used = 2
+    half = descent.num_envs // 2
+    for start, count in ((first, half), (first + half, descent.num_envs - half)):
+        again = next(batches(descent.scenario, count, seed, descent.device, count, first=start))
+        found, more = narrowed(maker, again, seed, start, traces, extra - used)
+        parts, used = parts + found, used + more
+    return parts, used
 
 
 def maker_of(pilot: str | type[Pilot] | PilotMaker | Callable[[Any], Any]) -> type[Pilot] | PilotMaker:
@@ -123,38 +174,56 @@ def maker_of(pilot: str | type[Pilot] | PilotMaker | Callable[[Any], Any]) -> ty
 
 
 def fly_batch(maker: type[Pilot] | PilotMaker, descent: Descent, traces: int = 0) -> Endings:
-    """Fly a batch that stands at its start to the end of its last lander, in a scenario as the pilot wishes it."""
-    scenario, count = descent.scenario, descent.num_envs
-    pilot = maker(scenario, count, descent.device)
-    observation = descent.state.observation.clone()
-    pilot.reset(torch.ones(count, dtype=torch.bool, device=descent.device))
-    outcome = torch.zeros(count, dtype=torch.int32, device="cpu")
-    recorder = Recorder(descent, traces)
+    """Fly a batch that stands at its start to the end of its last lander, in a scenario as the pilot wishes it.
+
+    Raises PilotError if the pilot raises anything; an action that is not finite ends its lander.
+    """
+    endings, error = _flown(maker, descent, 0, traces)
+    if error is not None:
+        raise error
+    return endings
+
+
+def _flown(
+    maker: type[Pilot] | PilotMaker, descent: Descent, first: int, traces: int
+) -> tuple[Endings, PilotError | None]:
+    """Fly a batch to its end, and what the pilot raised, which ended whoever still flew."""
+    count = descent.num_envs
+    recorder = Recorder(descent, min(max(traces - first, 0), count))
     recorder.note()
-    for _ in range(scenario.steps):
+    failures: list[Failure] = []
+    error: PilotError | None = None
+    outcome = torch.zeros(count, dtype=torch.int32, device=descent.device)
+    for decision, action in enumerate(_actions(maker, descent)):
         flying = outcome == int(Outcome.FLYING)
-        transition = descent.step(checked_action(pilot.act(observation), descent, outcome))
+        if isinstance(action, PilotError):
+            error = action
+            rows = flying.nonzero().flatten().tolist()
+            failures.append(Failure(first + rows[0], len(rows), decision, str(error), traceback_of(error)))
+            action = torch.full_like(descent.actions, torch.nan)
+        else:
+            strange = flying & ~torch.isfinite(action).all(dim=1)
+            if bool(strange.any()):
+                rows = strange.nonzero().flatten().tolist()
+                failures += [Failure(first + row, 1, decision, NOT_FINITE) for row in rows]
+        transition = descent.step(action)
         recorder.note(flying)
-        observation, outcome = transition.observation, transition.outcome
+        outcome = transition.outcome
         if bool(transition.done.all()):
             break
     record = {name: column.cpu().numpy() for name, column in transition.ended.items()}
-    return Endings(outcome.cpu().numpy(), record, recorder.traces())
+    return Endings(outcome.cpu().numpy(), record, recorder.traces(), tuple(failures)), error
 
 
-def checked_action(action: object, descent: Descent, outcome: torch.Tensor) -> torch.Tensor:
-    """The pilot's action, or PilotError: a pilot that fails is reported, not counted as a crash.
-
-    Args:
-        action: what the pilot returned.
-        descent: the batch that it flies.
-        outcome: (N,) codes of ``Outcome``; only who still flies needs a finite action.
-    """
-    expected = (descent.num_envs, descent.action_size)
-    if not isinstance(action, torch.Tensor) or tuple(action.shape) != expected:
-        shape = tuple(action.shape) if isinstance(action, torch.Tensor) else type(action).__name__
-        raise PilotError(f"returned {shape} where a tensor of shape {expected} is needed")
-    flying = (outcome == int(Outcome.FLYING)).to(action.device)
-    if not bool(torch.isfinite(action[flying]).all()):
-        raise PilotError("returned an action that is not finite")
-    return action
+def _actions(maker: type[Pilot] | PilotMaker, descent: Descent) -> Iterator[torch.Tensor | PilotError]:
+    """A pilot's actions for the batch, one after the other, or the error with which it failed."""
+    count, device = descent.num_envs, descent.device
+    try:
+        # A pilot may write into what it is handed; what is flown is none of it.
+        pilot = called(maker, copy.deepcopy(descent.scenario), count, device, passing=(CannotFlyError,))
+        called(pilot.reset, torch.ones(count, dtype=torch.bool, device=device))
+        for _ in range(descent.scenario.steps):
+            action = called(pilot.act, descent.state.observation.clone())
+            yield checked(action, descent.actions, descent.scenario.action_names)
+    except PilotError as error:
+        yield error

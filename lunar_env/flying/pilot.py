@@ -25,7 +25,20 @@ class Flies(Protocol):
 
 
 class PilotError(RuntimeError):
-    """Raised when a pilot returns something that is no action; the message says what."""
+    """Raised when a pilot fails: its code raises something, or it returns what is no action. The message says what.
+
+    Args:
+        message: what it did.
+        failures: every failure of it, see ``flying.failures.Failure``; empty if they are not known.
+    """
+
+    def __init__(self, message: str, failures: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.failures = failures
+
+
+class CannotFlyError(ValueError):
+    """Raised for a pilot that is asked to fly a scenario that is not for it; the message says what differs."""
 
 
 class PilotMaker(ABC):
@@ -33,7 +46,7 @@ class PilotMaker(ABC):
 
     @abstractmethod
     def wishes(self, scenario: Scenario) -> dict[str, Any]:
-        """Changes to a scenario, for ``load_scenario``: how its pilots want to fly it."""
+        """Changes to a scenario: how its pilots want to fly it. What may be wished for stands in wishes.py."""
 
     @abstractmethod
     def __call__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> Flies:
@@ -66,7 +79,7 @@ class Pilot(ABC):
 
     @classmethod
     def wishes(cls, scenario: Scenario) -> dict[str, Any]:
-        """Changes to a scenario, for ``load_scenario``: how this pilot wants to fly it."""
+        """Changes to a scenario: how this pilot wants to fly it. What may be wished for stands in wishes.py."""
         period = min(cls.decision_period or scenario.decision_period, scenario.decision_period)
         return {"control": cls.control, "history": cls.history, "decision_period": period}
 
@@ -74,7 +87,7 @@ class Pilot(ABC):
 def require_inertial_state(name: str, scenario: Scenario) -> None:
     """Refuse a scenario that shows beams only to a pilot that flies on the inertial state."""
     if scenario.observation == "beams":
-        raise ValueError(
+        raise CannotFlyError(
             f"pilot {name!r} flies on altitude and velocity, scenario {scenario.name!r} shows its pilots beams only; "
             "load it with observation='instruments', or fly a policy that was trained on beams"
         )
@@ -83,7 +96,7 @@ def require_inertial_state(name: str, scenario: Scenario) -> None:
 def require_control(name: str, scenario: Scenario, mode: str) -> None:
     """Refuse a scenario whose actions the pilot does not speak."""
     if scenario.control != mode:
-        raise ValueError(
+        raise CannotFlyError(
             f"pilot {name!r} flies control={mode!r}, scenario {scenario.name!r} has {scenario.control!r}; "
             f"load it with control={mode!r}"
         )

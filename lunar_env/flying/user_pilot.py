@@ -31,7 +31,9 @@ def load_user_pilot(given: str) -> type[Pilot] | FunctionPilot:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file may raise anything, SystemExit included
         raise ValueError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
     defined = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind) or inspect.isfunction(kind)}
     found = {name: kind for name, kind in defined.items() if kind.__module__ == spec.name}

@@ -316,7 +316,7 @@ def test_the_command_writes_its_files_and_one_failing_pilot_costs_no_other(
     good, bad = tree["results"]
     assert good["all"]["episodes"] == 60 and np.sum(good["map"]["episodes"]) == 60
     assert good["approaches"]["all"]["episodes"] == 20
-    assert bad["failed"] == "ValueError: silent gyros"
+    assert "ValueError: silent gyros" in bad["failed"]
     assert tree["caption"].startswith("Bright is landed") and "42 kg" in tree["caption"]
     assert tree["provenance"]["commit"]
     assert tree["start"]["propellant"] * (1.0 - tree["start"]["burnt"]) == pytest.approx(42.0)

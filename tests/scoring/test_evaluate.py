@@ -60,9 +60,9 @@ FAULTS = {
     "raises ValueError": (lambda action: float("silent gyros"), ["ValueError", "silent gyros"]),
     "raises KeyError": (lambda action: {}["no such channel"], ["KeyError", "no such channel"]),
     "raises RuntimeError": (lambda action: action @ action, ["RuntimeError", "mat1 and mat2"]),
-    "returns NaN": (lambda action: action.index_fill(0, torch.tensor([0]), math.nan), ["not finite"]),
-    "returns another shape": (lambda action: action[:, :2], ["(2, 2)", "(2, 3)"]),
-    "returns text": (lambda action: "down", ["str", "(2, 3)"]),
+    "returns NaN": (lambda action: action * math.nan, ["not finite"]),
+    "returns another shape": (lambda action: action[:, :2], ["(1, 2)", "(1, 3)"]),
+    "returns text": (lambda action: "down", ["'down'", "(1, 3)"]),
 }
 
 
@@ -318,6 +318,70 @@ def test_a_pilot_that_fails_is_reported_and_the_others_results_stand(fault, tmp_
     assert faulty["failed"] in capsys.readouterr().out
 
 
+def test_a_pilot_that_fails_in_one_episode_loses_that_one_and_says_where(tmp_path, monkeypatch, capsys):
+    """It writes traceback and case into the result folder, and the next evaluation takes them away."""
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom lunar_env import Pilot\n"
+        "class Mine(Pilot):\n"
+        "    control = 'throttle'\n"
+        "    def __init__(self, scenario, num_landers, device='cpu'):\n"
+        "        self.table = scenario.observation_table()\n"
+        "    def reset(self, mask):\n        self.decision = -1\n"
+        "    def act(self, observation):\n"
+        "        self.decision += 1\n"
+        "        action = torch.full((len(observation), 1), -1.0)\n"
+        "        if self.decision == 2 and (self.table.read(observation)['altitude'] > HIGH).any():\n"
+        "            raise SystemExit(0)\n"
+        "        return action\n",
+        encoding="utf-8",
+    )
+    seen = Descent("vertical", 8, seed=1_000_000)
+    for _ in range(2):
+        heights = seen.step(torch.full((8, 1), -1.0)).observation
+    heights = seen.observations.read(heights)["altitude"]
+    text = (tmp_path / "mine.py").read_text(encoding="utf-8")
+    second, highest = heights.sort().values[-2:].tolist()
+    (tmp_path / "mine.py").write_text(text.replace("HIGH", str((second + highest) / 2)), encoding="utf-8")
+    out = tmp_path / "out"
+    request = [f"--pilots={tmp_path / 'mine.py'}:Mine", "--scenario=vertical", "--episodes=8", f"--out={out}"]
+    assert command(*request) == 1
+    row, case = rows_of(out)[0], int(heights.argmax())
+    assert row["outcomes"]["invalid"] == 1 and sum(row["outcomes"].values()) == 8
+    assert row["failures"]["episodes"] == 1 and row["wishes"] == {}
+    (failure,) = json.loads((out / "failures.json").read_text(encoding="utf-8"))["failures"]
+    assert (failure["first"], failure["episodes"], failure["decision"]) == (case, 1, 2)
+    assert failure["seed"] == 1_000_000 and "raise SystemExit(0)" in failure["traceback"]
+    said = f"Mine failed in 1 of 8 episodes of vertical: episode {case}, decision 2: raised SystemExit"
+    assert said in capsys.readouterr().err
+
+    assert command("--pilots=cautious", "--scenario=vertical", "--episodes=2", f"--out={out}") == 0
+    assert not (out / "failures.json").exists()
+
+
+def test_who_cannot_fly_a_scenario_says_what_differs_and_costs_the_others_nothing(tmp_path, capsys):
+    request = ["--pilots=as_flown,reference", "--episodes=2"]
+    assert command("--scenario=resilience,hakuto_r_m1", *request, f"--out={tmp_path / 'out'}") == 0
+    rows = rows_of(tmp_path / "out")
+    words = rows[3]["failed"]
+    assert ["failed" in row for row in rows] == [False, False, False, True]
+    assert "cannot fly: policy 'reference' sees the 84 numbers of 'resilience', which has altimeter (1 beam)" in words
+    assert "'hakuto_r_m1' shows 100, it has altimeter (2 beams)" in words
+    assert rows[0]["wishes"].keys() <= {"control", "history", "decision_period"}
+    assert rows[1]["wishes"]["history"] == 4 and "reference flies with history=4" in capsys.readouterr().out
+    assert command("--scenario=hakuto_r_m1", "--pilots=reference", f"--out={tmp_path / 'none'}") == 2
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("seed", "purpose"), [(5, "training"), (950_000, "search"), (2_000_000, "replays")])
+def test_a_seed_that_is_not_for_evaluation_is_said_to_be_for_something_else(seed, purpose, tmp_path, capsys):
+    request = ["--scenario=vertical", "--pilots=cautious", "--episodes=1", f"--seed={seed}", f"--out={tmp_path}"]
+    assert command(*request) == 0
+    warning = f"seed {seed:,} is for"
+    said = capsys.readouterr().err
+    assert f"warning: {warning}" in said and purpose in said
+    assert warning in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_a_pilot_that_cannot_fly_alone_costs_its_picture_only(tmp_path, monkeypatch, capsys):
     def alone(action):
         assert len(action) > 1, "I never fly alone"
@@ -325,7 +389,7 @@ def test_a_pilot_that_cannot_fly_alone_costs_its_picture_only(tmp_path, monkeypa
 
     monkeypatch.setitem(CLASSICAL, "sociable", failing(alone))
     assert command("--pilots=sociable", "--episodes=2", f"--out={tmp_path}") == 0
-    assert "sociable is not drawn: AssertionError: I never fly alone" in capsys.readouterr().err
+    assert "sociable is not drawn: PilotError: raised AssertionError: I never fly alone" in capsys.readouterr().err
     assert "sociable" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
