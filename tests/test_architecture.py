@@ -13,6 +13,7 @@ from helpers import ROOT
 # Each room, a folder or a file at the top, may import those above it and none below.
 ORDER: dict[str, tuple[str, ...]] = {
     "lunar_env": (
+        "extras",
         "quantities",
         "random",
         "state",

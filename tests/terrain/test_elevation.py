@@ -244,7 +244,7 @@ def test_without_its_package_a_geotiff_is_refused_with_the_remedy(
 ) -> None:
     (tmp_path / "site.tif").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "tifffile", None)
-    holds(refusal(tmp_path / "site.tif", error=ImportError), "tifffile", 'pip install "lunar-env[terrain]"')
+    holds(refusal(tmp_path / "site.tif", error=ImportError), "tifffile", "pip install -e '.[terrain]'")
 
 
 # The rim of a large crater ----------------------------------------------------------------------------------------
