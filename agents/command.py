@@ -12,6 +12,8 @@ from typing import TypeVar
 
 import tyro
 
+from lunar_env.extras import BROUGHT_BY, missing
+
 Asked = TypeVar("Asked")
 
 # What refuses a request here and in lunar_env, and what a machine lacks: a file, space on a disk, a package. Anything
@@ -54,6 +56,11 @@ def answer(
     except KeyboardInterrupt:
         print(f"interrupted; {interrupted}", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:
+        lacking = (error.name or "").split(".")[0]
+        words = missing(f"python -m {name}", lacking) if lacking in BROUGHT_BY else words_of(error)
+        print(f"error: {words}", file=sys.stderr)
+        return 2
     except REFUSALS as error:
         print(f"error: {words_of(error)}", file=sys.stderr)
         return 2

@@ -7,15 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.error import ResetNeeded
-from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import VecEnv
 
 from lunar_env.descent import Descent, Transition
 from lunar_env.env import FLYING, LABELS, LANDED, OUT_OF_TIME, RECORD, single_spaces
+from lunar_env.extras import missing
 from lunar_env.inputs.actions import DISCRETE_ACTIONS, as_tensor, discrete_numbers
 from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario
 from lunar_env.inputs.seeds import checked_seed
 from lunar_env.scenario import Scenario
+
+try:
+    from stable_baselines3.common.monitor import Monitor
+    from stable_baselines3.common.vec_env import VecEnv
+except ImportError as error:
+    raise ImportError(missing("LanderVecEnv", "stable_baselines3")) from error
 
 PICTURES = 4  # landers that render() shows
 

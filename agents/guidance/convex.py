@@ -21,10 +21,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from lunar_env.extras import missing
+
 try:
     import cvxpy as cp
 except ImportError as error:
-    raise ImportError("convex programs need cvxpy and clarabel: pip install -e '.[convex]'") from error
+    raise ImportError(missing("the cone program", "cvxpy", "clarabel")) from error
 
 Vector = NDArray[np.float64]
 

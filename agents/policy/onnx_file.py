@@ -14,6 +14,7 @@ import numpy as np
 
 from agents.policy.metadata import FORMAT, PolicyMetadata, metadata_from
 from agents.policy.network import PolicyFileError
+from lunar_env.extras import missing
 
 CHECKSUM = "sha256"
 
@@ -23,7 +24,7 @@ def require(package: str, purpose: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise PolicyFileError(f"{purpose} needs {package} ({error}): pip install -e '.[export]'") from None
+        raise PolicyFileError(missing(purpose, package)) from error
 
 
 def pack_onnx(model: Any, metadata: PolicyMetadata) -> bytes:

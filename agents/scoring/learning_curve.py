@@ -12,6 +12,7 @@ import numpy as np
 
 from agents.run_folder import RunFolderError
 from agents.scoring.interquartile import Table, bootstrap_interval, interquartile_mean
+from lunar_env.extras import need
 
 POINTS = 50  # of a curve at most
 
@@ -36,9 +37,8 @@ def read_updates(folder: Path) -> Updates:
     Raises:
         RunFolderError: if the run wrote nothing, or is older than the numbers that are needed.
     """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    reader = need("a learning curve", "tensorboard.backend.event_processing.event_accumulator")
+    events = reader.EventAccumulator(str(folder / "tensorboard"), size_guidance={"scalars": 0}).Reload()
     missing = {"speed/seconds", "episodes"} - set(events.Tags()["scalars"])
     if missing:
         raise RunFolderError(f"{folder / 'tensorboard'} has no {' and no '.join(sorted(missing))}; train it anew")

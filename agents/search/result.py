@@ -1,6 +1,7 @@
 """What a search has found: a sentence, search.json, the command that trains with the best numbers, and two pictures."""
 
 import shlex
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from agents.run_folder import write_atomic, write_json
 from agents.search.plan import Plan
 from agents.search.study import counts, quiet
+from lunar_env.extras import missing
 
 
 def write_result(plan: Plan, study: optuna.Study, out: Path) -> bool:
@@ -85,6 +87,7 @@ def draw(study: optuna.Study, out: Path) -> list[Path]:
         from matplotlib import pyplot
         from optuna.visualization import matplotlib as pictures
     except ImportError:
+        print(missing("the pictures", "matplotlib"), file=sys.stderr)
         return []
     values = {trial.values[0] for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))}
     plots: dict[str, Callable[..., Any]] = {"history.png": pictures.plot_optimization_history}

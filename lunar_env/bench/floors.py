@@ -18,6 +18,7 @@ from lunar_env.bench.contestants import (
     TRAINING,
     row,
 )
+from lunar_env.extras import install
 
 CACHED, COMPILED = "import to first step, cached", "import to first step, first ever"
 
@@ -39,7 +40,7 @@ class Claim:
         known = all(name in medians for name in (self.over, self.under) if name)
         value = medians[self.over] / medians.get(self.under, 1.0) if known else None
         bound = f">= {self.low:,g}" if self.low else f"<= {self.high:g}{self.unit}" if self.high < math.inf else ""
-        verdict = "" if not bound else f'not measured: pip install "lunar-env[{self.extra}]"'
+        verdict = "" if not bound else f"not measured: {install(self.extra)}"
         if bound and value is not None:
             verdict = "pass" if self.low <= value <= self.high else "missed"
         return {"label": self.label, "value": value, "bound": bound, "verdict": verdict}

@@ -44,8 +44,13 @@ def missing(purpose: str, *modules: str) -> str:
         One line. In a checkout it installs the checkout itself: ``pip install -e '.[terrain]'``.
     """
     packages = " and ".join(BROUGHT_BY[module][0] for module in modules)
-    extras = ",".join(dict.fromkeys(BROUGHT_BY[module][1] for module in modules))
-    return f"{purpose} needs {packages}: pip install " + (f"-e '.[{extras}]'" if CHECKOUT else f"'lunar-env[{extras}]'")
+    return f"{purpose} needs {packages}: {install(*(BROUGHT_BY[module][1] for module in modules))}"
+
+
+def install(*extras: str) -> str:
+    """The line that installs extras: of the checkout where this is one, else of the package."""
+    names = ",".join(dict.fromkeys(extras))
+    return f"pip install -e '.[{names}]'" if CHECKOUT else f"pip install 'lunar-env[{names}]'"
 
 
 def need(purpose: str, module: str) -> ModuleType:

@@ -17,13 +17,14 @@ from functools import lru_cache
 
 import numpy as np
 
+from lunar_env.extras import missing
 from lunar_env.rendering.scene import Scene
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # a library has no business greeting on stdout
 try:
     import pygame
 except ImportError as error:
-    raise ImportError('drawing needs pygame-ce: pip install "lunar-env[render]"') from error
+    raise ImportError(missing("drawing", "pygame")) from error
 
 Colour = tuple[int, int, int]
 Points = Sequence[tuple[float, float]] | np.ndarray

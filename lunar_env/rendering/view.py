@@ -9,6 +9,7 @@ import warp as wp
 from gymnasium.error import DependencyNotInstalled
 
 from lunar_env.descent import Descent
+from lunar_env.extras import missing
 from lunar_env.kernel.layout import columns, structs
 from lunar_env.kernel.tables import Lander, WorldDrawn
 from lunar_env.rendering.scene import Scene
@@ -71,7 +72,7 @@ def picture(descent: Descent, row: int = 0) -> np.ndarray:
     try:
         from lunar_env.rendering.draw import draw
     except ImportError as error:
-        raise DependencyNotInstalled('rendering needs pygame-ce: pip install "lunar-env[render]"') from error
+        raise DependencyNotInstalled(missing("rendering", "pygame")) from error
     return draw(scene_of(descent, row))
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from lunar_env.extras import missing
 from lunar_env.pages.markers import replaced
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
@@ -34,7 +35,7 @@ def main() -> int:
     try:
         draw(replays, picture)
     except ImportError:
-        print('the picture needs matplotlib: pip install "lunar-env[report]"', file=sys.stderr)
+        print(missing("the picture", "matplotlib"), file=sys.stderr)
     if chosen.page:
         chosen.page.write_text(replaced(chosen.page, table(replays), *MARKERS), encoding="utf-8")
     met = sum(one.met for one in replays)

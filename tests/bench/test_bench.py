@@ -49,7 +49,7 @@ def test_what_is_not_measured_does_not_pass(known: dict[str, float]) -> None:
     ratio, other, alone = small_report(**known)["claims"]
     assert ratio["value"] is None and ratio["verdict"].startswith("not measured: pip install")
     assert other["value"] is None and other["verdict"] == ""
-    assert alone["verdict"] == ("missed" if "a" in known else 'not measured: pip install "lunar-env[bench]"')
+    assert alone["verdict"] == ("missed" if "a" in known else "not measured: pip install -e '.[bench]'")
 
 
 def test_the_floors_of_the_project() -> None:

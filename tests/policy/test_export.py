@@ -429,8 +429,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(package, exp
     code = command(evaluate, f"--pilots={exported / 'none' / export.ONNX}", "--episodes=1", f"--out={tmp_path}")
     assert code == 2
     error = capfd.readouterr().err
-    assert f"policy.onnx needs {package} (" in error
-    assert "pip install -e '.[export]'" in error
+    assert f"policy.onnx needs {package}: pip install -e '.[export]'" in error
     assert "Traceback" not in error
 
 

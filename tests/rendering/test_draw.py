@@ -219,7 +219,7 @@ def test_without_pygame_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
     for name in ("draw", "instruments"):  # as if nobody had imported them yet
         monkeypatch.delitem(sys.modules, f"lunar_env.rendering.{name}")
-    with pytest.raises(ImportError, match=re.escape('drawing needs pygame-ce: pip install "lunar-env[render]"')):
+    with pytest.raises(ImportError, match=re.escape("drawing needs pygame-ce: pip install -e '.[render]'")):
         importlib.import_module("lunar_env.rendering.draw")
 
 
