@@ -72,6 +72,13 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
             exec(code, namespace)
 
 
+def test_the_first_block_lands(capsys: pytest.CaptureFixture[str]) -> None:
+    first = next(block for block in blocks(ROOT / "README.md") if block.tag == "python")
+    exec(compile(first.text, "README.md", "exec"), {"__name__": "__main__"})
+    said = re.search(r"print\(.*# (LANDED .*)\n", first.text)
+    assert said and capsys.readouterr().out.strip() == said[1]
+
+
 @EACH_PAGE
 def test_commands_name_modules_that_exist(page: Path) -> None:
     for line, text in commands(page):
@@ -95,6 +102,15 @@ def test_commands_name_make_targets_that_exist(page: Path) -> None:
     for line, text in commands(page):
         if named := re.match(r"(?:\$ )?make ([a-z]+)", text):
             assert named[1] in targets, f"{page.name}:{line}: the Makefile has no {named[1]!r}"
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "results.md"], ids=lambda page: page.name)
+def test_what_was_found_false_is_not_said_again(page: Path) -> None:
+    """Figures of others beside sets that are not theirs, a largest value as a worst case, pilots that were not tried."""
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for words in ("at worst", "takes beams alone", "as published", "at best", "GNAV", "Every landing's propellant"):
+        assert words not in text, words
+    assert "not asked to come down at the pad" in text and "dispersions of gravity and mass" in text
 
 
 def test_every_config_is_toml() -> None:

@@ -25,7 +25,7 @@ from lunar_env.quantities import middle
 
 FLAT_RADIUS = 1e9  # [m] of the Moon, from which on its ground counts as flat
 HEAD = (
-    *("pilot", "landed", "strict", "down: mean / worst, m/s", "lateral: 99 %, m/s"),
+    *("pilot", "landed", "strict", "down: mean / largest, m/s", "lateral: 99 %, m/s"),
     *("propellant, kg", "over the bound", "the others"),
 )
 

@@ -10,8 +10,8 @@ from agents.scoring.touchdowns import QUANTITIES
 
 PICTURE = "curve.png"  # of agents.curves
 EXPLANATION = (
-    "Counts are followed by their 95 % Wilson interval. Quantities are mean ± standard deviation, maximum: of all\n"
-    "touchdowns, crashes included; propellant of all episodes. Figures of others are as published."
+    "Counts are followed by their 95 % Wilson interval. Quantities are mean ± standard deviation, largest: of all\n"
+    "touchdowns, crashes included; propellant of all episodes. The largest is that of this one sample."
 )
 
 
