@@ -4,9 +4,15 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from lunar_env import load_scenario, scenarios
+import torch
+
+from lunar_env import Descent, load_scenario, scenarios
 from lunar_env.faults.kinds import KINDS, NAMES, Fault, magnitude_of
+from lunar_env.flight_computer.orbit import flight_computer
+from lunar_env.missions import MISSIONS
+from lunar_env.pages import spaces
 from lunar_env.quantities import Range
+from lunar_env.rendering.view import picture
 from lunar_env.scenario import Scenario
 from lunar_env.sensors.devices import INERTIAL_UNITS, RANGE_FINDERS, InertialUnit
 from lunar_env.sensors.range_finder import RangeFinder
@@ -225,15 +231,41 @@ as `invalid`, and touches no other. An error's words are shortened here.
 {body}"""
 
 
+def all_spaces() -> str:
+    """Actions and observations of every scenario."""
+    return f"{WRITTEN}\n{spaces.page()}"
+
+
+def draw_frame(path: Path) -> None:
+    """The picture in README.md: the accident, flown by its own flight computer, near the last telemetry of the flight.
+
+    Lander 4 of seed 1 is one of the closest of the first hundred: the flight was at 192 m and 42 m/s then.
+    """
+    import pygame
+
+    [mission] = [one for one in MISSIONS if one.flown.name == "resilience_replay"]
+    descent = Descent(mission.flown, num_envs=5, seed=1)
+    autopilot = flight_computer(mission.plan, mission.flown, 5)
+    autopilot.reset(torch.ones(5, dtype=torch.bool))
+    observation = descent.state.observation.clone()
+    for _ in range(147):
+        observation = descent.step(autopilot.act(observation)).observation
+    frame = picture(descent, 4)
+    size = (frame.shape[1], frame.shape[0])
+    pygame.image.save(pygame.image.frombytes(frame.tobytes(), size, "RGB"), path)
+
+
 PAGES = {
     "hostile.md": hostile,
     "observations.md": observations,
     "scenarios.md": numbers,
     "faults.md": faults,
     "sensors.md": sensors,
+    "spaces.md": all_spaces,
 }
 
 if __name__ == "__main__":
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
-    print(f"wrote {', '.join(PAGES)} in {HERE}")
+    draw_frame(HERE / "frame.png")
+    print(f"wrote {', '.join(PAGES)} and frame.png in {HERE}")

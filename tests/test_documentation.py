@@ -106,7 +106,7 @@ def test_commands_name_make_targets_that_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "results.md"], ids=lambda page: page.name)
 def test_what_was_found_false_is_not_said_again(page: Path) -> None:
-    """Figures of others beside sets that are not theirs, a largest value as a worst case, pilots that were not tried."""
+    """Figures of others beside sets that are not theirs, a largest value as a worst case, pilots nobody tried."""
     text = " ".join(page.read_text(encoding="utf-8").split())
     for words in ("at worst", "takes beams alone", "as published", "at best", "GNAV", "Every landing's propellant"):
         assert words not in text, words

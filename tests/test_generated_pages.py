@@ -15,7 +15,9 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["hostile.md", "observations.md", "scenarios.md", "faults.md", "sensors.md"])
+@pytest.mark.parametrize(
+    "name", ["hostile.md", "observations.md", "scenarios.md", "faults.md", "sensors.md", "spaces.md"]
+)
 def test_a_generated_page_is_up_to_date(name):
     page = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == page, "run: python docs/generate.py"

@@ -11,6 +11,7 @@ Downrange runs to the right, up is up. Importing this module needs pygame-ce.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import MISSING, dataclass, fields, replace
 from functools import lru_cache
 
@@ -27,6 +28,8 @@ SMALLEST_LANDER = 38  # [px at 600 px frame height], the size of the enlarged sy
 
 GROUNDED = tuple(outcome.name.lower() for outcome in TOUCHED)  # engine off, no way to go
 WRECKED = ("crashed", "out_of_propellant")
+
+UNSEEN = ("dummy", "offscreen")  # drivers of SDL without a screen
 
 METAL = ((222, 225, 230), (150, 155, 164), (96, 102, 114))  # in the light, in the shade, dark parts
 CHARRED = ((104, 96, 92), (66, 60, 58), (130, 62, 28))
@@ -285,6 +288,26 @@ def _draw_velocity(view: pygame.Surface, scene: Scene, symbol: Symbol, unit: flo
     write(view, panel.number(speed, " m/s"), (x, y), 21 * unit, panel.TEXT, anchor)
 
 
+def opened(size: tuple[int, int]) -> pygame.Surface:
+    """A window of a size [px].
+
+    Raises:
+        RuntimeError: there is no display; with what helps.
+    """
+    try:
+        pygame.display.init()
+        # Without a display SDL falls back to drivers that show nothing, and says so nowhere.
+        if pygame.display.get_driver() in UNSEEN and os.environ.get("SDL_VIDEODRIVER") not in UNSEEN:
+            raise pygame.error(f"SDL found only its driver {pygame.display.get_driver()!r}")
+        return pygame.display.set_mode(size)
+    except pygame.error as error:
+        pygame.display.quit()
+        raise RuntimeError(
+            f'render_mode="human" needs a display, and there is none here ({error}); take render_mode="rgb_array" for '
+            "pictures, or set SDL_VIDEODRIVER=dummy to fly without seeing any"
+        ) from error
+
+
 class Window:
     """A window that shows frames at a steady pace, for `render_mode="human"`.
 
@@ -304,8 +327,7 @@ class Window:
             return
         size = (frame.shape[1], frame.shape[0])
         if self._screen is None or self._screen is not pygame.display.get_surface() or self._screen.get_size() != size:
-            pygame.display.init()
-            self._screen = pygame.display.set_mode(size)
+            self._screen = opened(size)
             pygame.display.set_caption(self.title)
         self._screen.blit(pygame.image.frombuffer(frame.tobytes(), size, "RGB"), (0, 0))
         pygame.display.flip()

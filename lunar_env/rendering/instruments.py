@@ -1,6 +1,7 @@
-"""The instrument strip: three altitudes side by side, and never more than three.
+"""The instrument strip: three lengths side by side, and never more than three.
 
-TRUE is where the lander is, MEASURED is what the altimeter last said, BELIEVED is what the pilot acts on.
+TRUE is the altitude of the lander, BELIEVED the one that the pilot acts on. MEASURED is what the altimeter last said,
+which is no altitude: a range along its beam, slant where the lander leans, and as old as the line below it says.
 The altitude tape shares its scale and its zero with the picture beside it, so the TRUE mark stands level
 with the lander's footpads and an error of belief is a height that can be pointed at.
 
@@ -178,15 +179,15 @@ def _draw_altitudes(panel: pygame.Surface, scene: Scene, y: float, unit: float) 
     silent = not scene.beam or not math.isfinite(scene.measured_altitude)
     age = f"{number(scene.reading_age)} s"
     if not silent:
-        note = f"{age} old"
+        note = f"slant, {age} old"
     elif math.isfinite(scene.measured_altitude):
         note = f"{number(scene.measured_altitude, ' m')}, {age} ago"
     else:
         note = "no reading yet"
     rows = (
-        ("TRUE", number(scene.altitude, " m"), "", TRUE),
-        ("MEASURED", "silent" if silent else number(scene.measured_altitude, " m"), note, MEASURED),
-        ("BELIEVED", number(scene.believed_altitude, " m"), "", BELIEVED),
+        ("TRUE ALTITUDE", number(scene.altitude, " m"), "", TRUE),
+        ("MEASURED RANGE", "silent" if silent else number(scene.measured_altitude, " m"), note, MEASURED),
+        ("BELIEVED ALTITUDE", number(scene.believed_altitude, " m"), "", BELIEVED),
     )
     for label, value, remark, colour in rows:
         tall = 80 if remark else 56

@@ -14,6 +14,7 @@ from helpers import ROOT
 
 pygame = pytest.importorskip("pygame")
 
+from lunar_env.rendering import instruments  # noqa: E402
 from lunar_env.rendering.draw import Window, draw  # noqa: E402
 from lunar_env.rendering.instruments import distance, number, round_length  # noqa: E402
 from lunar_env.rendering.scene import Scene  # noqa: E402
@@ -213,6 +214,31 @@ def test_the_window_keeps_its_pace_and_empties_its_queue(dummy_display):
         assert not pygame.event.peek(pygame.USEREVENT)
     assert time.perf_counter() - start >= 5 / 50 * 0.8
     window.close()
+
+
+def test_without_a_display_a_window_says_what_helps(monkeypatch):
+    pygame.display.quit()
+    monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")  # what SDL takes where there is no display
+    with pytest.raises(RuntimeError, match=r"needs a display.*rgb_array.*SDL_VIDEODRIVER=dummy"):
+        Window().show(draw(FLIGHT))
+    assert not pygame.display.get_init()
+
+    def no_display() -> None:
+        raise pygame.error("x11 not available")
+
+    monkeypatch.setattr(pygame.display, "init", no_display)
+    with pytest.raises(RuntimeError, match=r"needs a display.*x11 not available"):
+        Window().show(draw(FLIGHT))
+
+
+def test_the_instruments_say_which_is_a_range_and_which_an_altitude(monkeypatch):
+    written = []
+    monkeypatch.setattr(instruments, "write", lambda surface, text, *rest: written.append(text))
+    draw(FLIGHT)
+    assert {"TRUE ALTITUDE", "MEASURED RANGE", "BELIEVED ALTITUDE", "slant, 0.2 s old"} <= set(written)
 
 
 def test_without_pygame_the_error_says_what_to_install(monkeypatch):
