@@ -105,6 +105,21 @@ class ObservationTable:
         # All at once: as many small products would take most of a pilot's time. Each column lies close together.
         return dict(zip((c.name for c in self.channels), newest.contiguous().unbind(0), strict=True))
 
+    def __repr__(self) -> str:
+        first, last = self.channels[0].name, self.channels[-1].name
+        past = f", {self.history} readings of {len(self.channels)}" if self.history > 1 else ""
+        return f"<ObservationTable of {self.size} numbers{past}: {first} to {last}; .markdown() has all>"
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: a line for each number."""
+        lines = [
+            f"| {i} | `{c.name}` | {c.unit} | {c.minimum:g} to {c.maximum:g} | {c.scale:g} | {c.meaning} |"
+            for i, c in enumerate(self.channels)
+        ]
+        past = f" {self.history} readings in a row, the newest last." if self.history > 1 else ""
+        head = "| # | name | unit | range | divided by | meaning |\n" + 6 * "|---" + "|"
+        return "\n".join([f"{self.size} numbers, scaled and clipped.{past}", "", head, *lines])
+
     def markdown(self) -> str:
         """The table as it stands in the documentation."""
         head = "| # | name | unit | min | max | scale | frame | noise | lag | meaning |\n" + 10 * "|---" + "|\n"

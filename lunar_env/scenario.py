@@ -6,6 +6,7 @@ A mission is a ``Scenario`` written in Python beside its sources (``lunar_env.mi
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -22,6 +23,8 @@ from lunar_env.terrain.surface import Terrain
 from lunar_env.vehicle.actuators import Attitude
 from lunar_env.vehicle.control import ACTION_NAMES, MODES, Guidance
 from lunar_env.vehicle.dynamics import Engine, Mass, Moon
+
+SHOWN_DRAWN = 12  # drawn numbers that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,30 @@ class Scenario(World):
                     f"keep it within {math.degrees(GRAZING):.0f}"
                 )
 
+    def __repr__(self) -> str:
+        return (
+            f"<Scenario {self.name!r}: control={self.control!r}, observation={self.observation!r}, "
+            f"decision_period={self.decision_period:g}; .to_dict() has every number>"
+        )
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows: the scenario in seven lines. ``to_dict`` has every number."""
+        finders = (f"`{one.name}` ({one.beams} beam{'s' * (one.beams > 1)})" for one in self.sensors)
+        ranges = sorted(_drawn(self), key=lambda one: not one[0].startswith(("faults.", "start.")))  # these first
+        drawn = [f"`{path}` {value.low:g} to {value.high:g}" for path, value in ranges]
+        more = f" and {len(drawn) - SHOWN_DRAWN} more" if len(drawn) > SHOWN_DRAWN else ""
+        past = f" in {self.history} readings" if self.history > 1 else ""
+        rows = {
+            "action": f"`{self.control}`: {', '.join(self.action_names)}",
+            "decisions": f"every {self.decision_period:g} s, {self.time_limit:g} s at most; ticks of {self.tick:g} s",
+            "observation": f"`{self.observation}`, {self.observation_table().size} numbers{past}",
+            "range finders": ", ".join(finders),
+            "faults": ", ".join(f"`{name}`" for name in possible_faults(self)) or "none",
+            "drawn anew": (", ".join(drawn[:SHOWN_DRAWN]) or "nothing") + more,
+        }
+        lines = "\n".join(f"| {name} | {words} |" for name, words in rows.items())
+        return f"**{self.name}**: {self.summary or 'no summary'}\n\n| | |\n|---|---|\n{lines}"
+
     def sensor(self, name: str) -> RangeFinder:
         """The range finder of a name. Raises KeyError if there is none."""
         for finder in self.sensors:
@@ -179,6 +206,21 @@ class Scenario(World):
 def possible_faults(scenario: Scenario) -> tuple[str, ...]:
     """Names of the faults that an episode may have, in the order of their codes."""
     return tuple(name for name in NAMES if max(ends(getattr(scenario.faults, name).probability)) > 0.0)
+
+
+def _drawn(part: Any, path: str = "") -> Iterator[tuple[str, Range]]:
+    """The numbers below a part that each episode draws, by their paths; of faults those that an episode may have."""
+    for item in fields(part):
+        value = getattr(part, item.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            where = one.name if isinstance(one, RangeFinder) else f"{path}{item.name}"
+            if isinstance(one, Range):
+                yield where, one
+            elif isinstance(one, Faults):
+                for name in (name for name in NAMES if max(ends(getattr(one, name).probability)) > 0.0):
+                    yield from _drawn(getattr(one, name), f"{where}.{name}.")
+            elif dataclasses.is_dataclass(one):
+                yield from _drawn(one, f"{where}.")
 
 
 def _delays(scenario: Scenario) -> dict[str, float | Range]:
