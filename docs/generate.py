@@ -39,6 +39,8 @@ always valid and of age 0, and no inertial error.
 With `observation="beams"` the row holds what the range finders tell and the last command, nothing else: no altitude,
 no velocity, no attitude, no propellant, no clock. Classical pilots refuse to fly on that.
 
+Two examples follow; [spaces.md](spaces.md) has the numbers of every scenario, and of its actions.
+
 ## `resilience` (control `descent_rate`)
 
 {table.markdown()}

@@ -44,6 +44,16 @@ def test_an_engine_is_off_or_at_its_least_where_the_page_says(name: str) -> None
     assert f"up to a throttle of {2 * least - 1:.3g}" in said
 
 
+def test_most_columns_of_the_first_lesson_stand_still() -> None:
+    """As README.md and docs/ say of ``VecNormalize``: 11 of 19 never change, the reading's age hardly does."""
+    descent, chance = Descent("vertical", 64, seed=0), torch.Generator().manual_seed(0)
+    seen = torch.cat([descent.step(2 * torch.rand(64, 1, generator=chance) - 1).observation for _ in range(300)])
+    names = [channel.name for channel in descent.observations.channels]
+    still = [name for name, spread in zip(names, seen.std(dim=0), strict=True) if spread == 0.0]
+    assert len(names) == 19 and len(still) == 11
+    assert 0.0 < seen[:, names.index("altimeter_age")].std() < 0.01
+
+
 def test_a_descent_rate_is_quadratic() -> None:
     [fall, aside, _] = actions(load_scenario("resilience"))
     assert fall == "`descent_rate` | m/s | 0 | 25 | 100" and aside == "`lateral_speed_x` | m/s | -10 | 0 | 10"
