@@ -6,11 +6,12 @@
 #   make check   lint, formatting, types; changes nothing
 #   make format  put the code into shape
 #   make bench   speed beside other environments
-#   make clean   remove caches and builds; runs/ and .venv/ stay
+#   make clients short runs of other libraries, each in an environment of its own
+#   make clean   remove caches and builds; runs/, .venv/ and .clients/ stay
 #
 # Options:
 #   PYTHON=python3.12    another interpreter for .venv
-#   ARGS="--set seed=2"  more arguments for land and bench, or for pytest
+#   ARGS="--set seed=2"  more arguments for land and bench, or for pytest; for clients, the names of some
 #   TORCH_INDEX=ADDRESS  where to get torch. On Linux the default torch brings several gigabytes of CUDA.
 #                        Without a GPU, give the address that PyTorch's "Get started" page shows for Linux, pip, CPU.
 
@@ -21,9 +22,10 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 INSTALLED_BENCH := .venv/.installed-bench
+CLIENTS := $(patsubst tests/clients/requirements/%.txt,.clients/%/.installed,$(sort $(wildcard tests/clients/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help land test slow check format bench clean
+.PHONY: help land test slow check format bench clients clean
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -50,6 +52,9 @@ format: $(INSTALLED)
 bench: $(INSTALLED_BENCH)
 	$(BIN)/python -m lunar_env.bench $(ARGS)
 
+clients: $(INSTALLED) $(CLIENTS)
+	PYTHONPATH=.:tests $(BIN)/python -m clients.run $(ARGS)
+
 clean:
 	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find agents lunar_env tests -type d -name __pycache__ -prune -exec rm -rf {} +
@@ -66,4 +71,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(INSTALLED_BENCH): $(INSTALLED)
 	$(BIN)/python -m pip install -c constraints.txt -e ".[bench]"
+	@touch $@
+
+# Wheels only, and exactly the versions of the client's own file.
+.clients/%/.installed: tests/clients/requirements/%.txt pyproject.toml | $(INSTALLED)
+	$(PYTHON) -m venv .clients/$*
+	.clients/$*/bin/python -m pip install --only-binary :all: $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)") $$(grep '^torch==' $<)
+	.clients/$*/bin/python -m pip install --only-binary :all: -r $< -e .
 	@touch $@

@@ -14,6 +14,8 @@ CONFIGS = sorted((ROOT / "configs").glob("*.toml"))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
+# Their blocks are files, which other tests run: test_extending.py, and those that `make clients` starts.
+MADE_OF_FILES = ("extending.md", "clients.md")
 SHELLS = ("bash", "console")
 # Any other tag would be a block that nobody checks, so it has to be written in one of these ways.
 TAGS = {"python", "diff", *SHELLS, "toml", "text", "json", "bibtex", "mermaid"}
@@ -66,7 +68,7 @@ def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MPLBACKEND", "Agg")
     namespace = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.tag == "python" and page.name != "extending.md":  # whose blocks are files: test_extending.py
+        if block.tag == "python" and page.name not in MADE_OF_FILES:
             # Blank lines put the block where it stands, so that a traceback names the line of the page.
             code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
             exec(code, namespace)
