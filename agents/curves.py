@@ -19,7 +19,7 @@ import tyro
 from tqdm import tqdm
 
 from agents import train
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.pictures.curves import write_figure
 from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
 from agents.scoring.comparison import comparison
@@ -27,7 +27,7 @@ from agents.scoring.interquartile import FEW, RESAMPLES
 from agents.scoring.learning_curve import curves, read_updates, summed_up
 from agents.scoring.selection import CHOSEN_BY, best, refuse_taken, ship, validate
 from agents.training.checkpoint import NEWEST, PREVIOUS
-from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
+from agents.training.experiment import MOST_EPISODES, ConfigError, Experiment, experiment, load_experiment
 from agents.training.prepare import scenarios_of
 from lunar_env.pages.markers import replaced
 
@@ -42,7 +42,7 @@ class Arguments:
     config: Annotated[Path | None, tyro.conf.Positional] = None
     """TOML file of the experiment; not needed with --draw."""
     seeds: int = 5
-    """Trainings: with the seeds 0, 1, and so on."""
+    """Trainings: with the seeds 0, 1, and so on, up to 1,000 of them."""
     set: tuple[str, ...] = ()
     """Changes to the experiment, as key.path=value."""
     out: Path | None = None
@@ -103,9 +103,8 @@ def experiments(arguments: Arguments) -> list[Experiment]:
     """The experiment with each seed. Refuses what cannot be, before anything is trained."""
     if arguments.config is None:
         raise ConfigError("name a configuration, such as configs/resilience.toml, or --draw folders of finished curves")
-    for name in ("seeds", "episodes"):
-        if getattr(arguments, name) < 1:
-            raise ConfigError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
+    require_count("seeds", arguments.seeds, 1, 1_000)
+    require_count("episodes", arguments.episodes, 1, MOST_EPISODES)
     if any(change.partition("=")[0] == "seed" for change in arguments.set):
         raise ConfigError("--set seed=... would make all trainings one; say how many there shall be: --seeds 5")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.limits.bound import NO_BOUND, episode_bounds
 from agents.pages.words import below_bound, table, wishes_words
 from agents.pictures.recorded_flight import RecordedFlight, recorded
@@ -44,7 +44,7 @@ class Arguments:
     pilots: str = "as_flown,cautious,reference"
     """Names, folders of runs, exported ones as FILE.onnx, or own ones as FILE.py:CLASS, separated by commas."""
     episodes: int = 1000
-    """Flown by each pilot in each scenario."""
+    """Flown by each pilot in each scenario, up to 10,000,000."""
     seed: int = EVALUATION[0]
     """Of the episodes. Training uses others, see agents/seeds.py."""
     out: Path = Path("runs/evaluation")
@@ -78,8 +78,7 @@ def main() -> int:
 def run(arguments: Arguments) -> int:
     """Fly what was asked for. Returns the exit code, 0 or 1."""
     scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
-    if arguments.episodes < 1:
-        raise ValueError(f"--episodes must be at least 1, got {arguments.episodes}")
+    require_count("episodes", arguments.episodes, 1, 10_000_000)
     origin = provenance(arguments.device)
     facts = [("command", origin["command"]), ("commit", origin["commit"]), ("seed", seed_words(arguments.seed))]
     results = evaluate(

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.evaluate import Campaign, check, failure, label
 from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
 from agents.pages.frontier import table
@@ -115,9 +115,8 @@ def run(arguments: Arguments) -> int:
 
 def checked(arguments: Arguments) -> Scenario:
     """The variant that is to be flown. Refuses what cannot be flown before anything is."""
-    for name, least in (("episodes", 1), ("approaches", 0)):
-        if getattr(arguments, name) < least:
-            raise ValueError(f"--{name} must be at least {least}, got {getattr(arguments, name)}")
+    require_count("episodes", arguments.episodes, 1, 10_000_000)
+    require_count("approaches", arguments.approaches, 0, 10_000_000)
     scenario = load_scenario(arguments.scenario)
     numbers = (arguments.lowest, arguments.highest, arguments.fastest)
     acquisition(scenario, *numbers, 1.0, arguments.lateral_speed)

@@ -5,15 +5,17 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
+WORTH_KEEPING = ("checkpoint.pt", "checkpoint.previous.pt", "policy.safetensors", "not_finite.pt")
 PACKAGES = ("lunar-env", "torch", "warp-lang", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
 
 
@@ -61,6 +63,20 @@ def new_run_folder(out: Path | None, name: str, seed: int) -> Path:
         raise RunFolderError(f"{out} already holds something; choose another --out, or go on with --resume {out}")
     make_folder(out)
     return out
+
+
+@contextlib.contextmanager
+def emptied_if_nothing_came(folder: Path) -> Iterator[None]:
+    """Take a fresh run's folder away again if what goes on inside ends early and leaves nothing to go on from.
+
+    So the same command, corrected, finds its --out free.
+    """
+    try:
+        yield
+    except BaseException:
+        if folder.is_dir() and folder != Path() and not any((folder / name).exists() for name in WORTH_KEEPING):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def make_folder(out: Path) -> None:

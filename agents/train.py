@@ -3,7 +3,7 @@
 Ends by flying the trained pilot and the classical ones on descents that training never met.
 """
 
-import json
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +16,8 @@ import tyro
 from agents.command import answer
 from agents.evaluate import Campaign, check, evaluate
 from agents.policy.network import read_card
-from agents.run_folder import RunFolderError, new_run_folder, provenance, write_json
+from agents.reading import read_json
+from agents.run_folder import RunFolderError, emptied_if_nothing_came, new_run_folder, provenance, write_json
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
 from agents.training.prepare import first_process, learner_of, scenarios_of
 
@@ -64,6 +65,15 @@ def trained(
 ) -> tuple[Experiment, Path, dict[str, Any]]:
     """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` holds as well."""
     wanted, folder = open_run(arguments)
+    resume = arguments.resume is not None
+    with contextlib.nullcontext() if resume or listener is not None else emptied_if_nothing_came(folder):
+        return wanted, folder, train_in(wanted, folder, resume, listener)
+
+
+def train_in(
+    wanted: Experiment, folder: Path, resume: bool, listener: Callable[..., None] | None = None
+) -> dict[str, Any]:
+    """Train in a folder that is ready. Returns what ``run.json`` holds."""
     scenario, practice = scenarios_of(wanted)
     record = {"seed": wanted.seed, **provenance(wanted.device)}
     if first_process():
@@ -73,10 +83,9 @@ def trained(
             f"into {folder}"
         )
 
-    resume = arguments.resume is not None
     training = learner_of(wanted.algorithm)(wanted, practice, scenario, folder, resume, listener)
     if not first_process():
-        return wanted, folder, record
+        return record
     record["training"] = training
     write_json(folder / "policy.json", {**read_card(folder), "commit": record["commit"], "training": training})
     write_json(folder / "run.json", record)  # the last: a run whose training stands in it is finished
@@ -85,7 +94,7 @@ def trained(
         f"{training['steps_per_second']:,.0f} per s, "
         f"{100 * training['environment_share']:.0f} % of the time in the environment"
     )
-    return wanted, folder, record
+    return record
 
 
 def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
@@ -97,7 +106,7 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
                 "--resume takes everything from the run's folder; give no configuration, --set or --out with it"
             )
         try:
-            return experiment(json.loads(path.read_text(encoding="utf-8"))["experiment"], str(path)), arguments.resume
+            return experiment(read_json(path)["experiment"], str(path)), arguments.resume
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"cannot resume {arguments.resume}: {path} is missing or broken ({error})") from None
     if arguments.config is None:

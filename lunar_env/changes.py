@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from lunar_env.quantities import Range
+from lunar_env.quantities import Range, shown
 from lunar_env.scenario import Scenario, refuse_taken_name
 from lunar_env.sensors.devices import find_device
 from lunar_env.sensors.range_finder import RangeFinder
@@ -76,7 +76,7 @@ def _changed_sensors(scenario: Scenario, nested: dict[str, Any]) -> tuple[dict[s
     """The changes that are left, and the scenario's sensors after those that concern them: the list, or one by name."""
     given = nested.get("sensors", scenario.sensors)
     if not isinstance(given, list | tuple):
-        raise TypeError(f"sensors must be a list of devices, got {given!r}")
+        raise TypeError(f"sensors must be a list of devices, got {shown(given)}")
     sensors = []
     for place, value in enumerate(given):
         finder = find_device(value) if isinstance(value, str) else value
@@ -86,7 +86,7 @@ def _changed_sensors(scenario: Scenario, nested: dict[str, Any]) -> tuple[dict[s
             refuse_taken_name(finder.name)
             change = nested.pop(finder.name, {})
             if not isinstance(change, Mapping | RangeFinder):
-                raise TypeError(f"{finder.name} must be a RangeFinder or a table of its numbers, got {change!r}")
+                raise TypeError(f"{finder.name} must be a RangeFinder or a table of its numbers, got {shown(change)}")
             finder = _changed(finder, change, finder.name) if isinstance(change, Mapping) else change
         sensors.append(finder)
     nested.pop("sensors", None)
@@ -98,12 +98,19 @@ def _number(where: str, value: Any) -> Any:
         if isinstance(value, list | tuple):
             if len(value) != 2:
                 raise ValueError(f"a range has two ends, got {len(value)}")
-            return Range(float(value[0]), float(value[1]))
+            return Range(_end(value[0]), _end(value[1]))
         if isinstance(value, Mapping):
             unknown = set(value) - {"low", "high", "log"}
             if unknown or not {"low", "high"} <= set(value):
                 raise ValueError(f"a range is {{low, high, log}}, got the keys {sorted(value)}")
-            return Range(float(value["low"]), float(value["high"]), bool(value.get("log", False)))
-    except (TypeError, ValueError) as error:
+            return Range(_end(value["low"]), _end(value["high"]), bool(value.get("log", False)))
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{where}: {error}") from None
     return value
+
+
+def _end(value: Any) -> float:
+    """One end of a range; what only looks like a number is none."""
+    if isinstance(value, bool | str):
+        raise TypeError(f"a range has two numbers, got {shown(value)}")
+    return float(value)

@@ -9,12 +9,13 @@ import torch
 
 from lunar_env.inputs.actions import as_tensor
 from lunar_env.inputs.seeds import checked_seeds, split_seed
-from lunar_env.kernel.launch import Launch, checked_device
+from lunar_env.kernel.launch import Launch, checked_device, threads_for
 from lunar_env.kernel.layout import columns
 from lunar_env.kernel.memory import State
+from lunar_env.kernel.room import MOST_LANDERS, require_room, whole_number
 from lunar_env.kernel.truth import Labels
 from lunar_env.missions import load_scenario
-from lunar_env.quantities import leaves
+from lunar_env.quantities import leaves, shown
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome, Record
 
@@ -44,12 +45,12 @@ class Descent:
 
     Args:
         scenario: a preset's name or a Scenario.
-        num_envs: landers in the batch.
+        num_envs: landers in the batch, up to 2^24 of them, as memory and a minute for each decision allow.
         device: "cpu", "cuda" or a torch device; all tensors live there.
         seed: of all randomness, any whole number of at least 0. Lander i of episode k meets the same descent whatever
             the batch.
         autoreset: "same_step" (a lander that is done begins anew at once), "next_step" or "disabled".
-        threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+        threads: CPU threads, up to 1,024; by default one per 1,024 landers up to torch's number of threads.
         max_decisions: an episode is cut off after so many, if the scenario's time limit does not come first; the clock
             that a pilot sees stays the scenario's.
 
@@ -69,13 +70,13 @@ class Descent:
     ) -> None:
         if autoreset not in AUTORESET:
             raise ValueError(f"autoreset must be one of {', '.join(AUTORESET)}, got {autoreset!r}")
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
-            raise ValueError(f"num_envs must be a whole number of at least 1, got {num_envs!r}")
-        if max_decisions is not None and (type(max_decisions) is not int or max_decisions < 1):
-            raise ValueError(f"max_decisions must be None or a whole number of at least 1, got {max_decisions!r}")
+        self.num_envs = whole_number("num_envs", num_envs, MOST_LANDERS)
+        if max_decisions is not None:
+            max_decisions = whole_number("max_decisions", max_decisions, 2**31 - 1)
         self.scenario = load_scenario(scenario)
-        self.num_envs = int(num_envs)
         self.device = checked_device(device)
+        threads = threads_for(self.num_envs, self.device, threads)
+        require_room(self.scenario, self.num_envs, self.device, threads)
         self.autoreset = autoreset
         self.max_decisions = max_decisions
         self.observations = self.scenario.observation_table()
@@ -143,7 +144,10 @@ class Descent:
         mask_tensor = self._checked_mask(mask)
         chosen = mask_tensor.bool()
         if seed is not None:
-            for name, value in self._counters(seed, first_lander or 0).items():
+            first = first_lander or 0
+            if not 0 <= first <= 2**31 - self.num_envs:  # a lander's number is an int32
+                raise ValueError(f"first_lander must be from 0 to 2^31 - {self.num_envs:,}, got {shown(first)}")
+            for name, value in self._counters(seed, first).items():
                 column = self.state["episode." + name]
                 column.copy_(torch.where(chosen, value, column))
         else:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 import warp as wp
 
+from lunar_env.kernel.room import require_memory
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import Range, whole_ticks
 from lunar_env.scenario import Scenario
@@ -64,6 +65,14 @@ def rollout(
                 f"{name} must be a float tensor of shape {shape}, with thrust of shape (T, N, 3); "
                 f"got {tensor.dtype} {tuple(tensor.shape)}"
             )
+    substeps = len(thrust) * _substeps_of_a_thrust(scenario) + 1
+    # Seven numbers of each lander after each substep, and their gradients.
+    require_memory(
+        f"{substeps:,} substeps of {number:,} landers",
+        substeps * number * 7 * 4 * 2,
+        thrust.device,
+        "use fewer landers, a shorter flight or fewer substeps",
+    )
     return Trajectory(*_Rollout.apply(scenario, position, velocity, propellant, thrust))
 
 
@@ -136,7 +145,7 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, scenario: Scenario, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         position, velocity, propellant, thrust = (tensor.detach().float().contiguous() for tensor in inputs)
-        per_thrust = whole_ticks("decision_period", scenario.decision_period, scenario.tick) * scenario.substeps
+        per_thrust = _substeps_of_a_thrust(scenario)
         steps, landers = len(thrust) * per_thrust, thrust.shape[1]
         duration = scenario.tick / scenario.substeps
         exhaust = _fixed(scenario, "engine.specific_impulse") * _fixed(scenario, "engine.impulse_scale")
@@ -170,6 +179,10 @@ class _Rollout(torch.autograd.Function):
             tape.backward()
             found = [*(wp.to_torch(array.grad)[0].clone() for array in path), wp.to_torch(thrusts.grad).clone()]
         return None, *(gradient.to(kind) for gradient, kind in zip(found, kinds, strict=True))
+
+
+def _substeps_of_a_thrust(scenario: Scenario) -> int:
+    return whole_ticks("decision_period", scenario.decision_period, scenario.tick) * scenario.substeps
 
 
 @contextlib.contextmanager

@@ -8,10 +8,23 @@ struct of the same names, and the kernel fills it anew for each episode.
 import dataclasses
 import functools
 import math
+import sys
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import warp as wp
+
+LONGEST_TEXT = 4_096  # characters of a name, a sentence or a path: as long as a path can be
+LARGEST_END = sys.float_info.max  # what lies beyond, an infinity or a whole number of 400 digits, is no float
+
+
+def shown(value: Any) -> str:
+    """A value in the words of a refusal: whole, or its two ends if it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # of thousands of digits, which Python does not write; of endless brackets
+        return f"a {type(value).__name__} too long to be written"
+    return text if len(text) <= 200 else f"{text[:150]} ... {text[-40:]}"
 
 
 @dataclass(frozen=True)
@@ -23,8 +36,11 @@ class Range:
     log: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high)):
-            raise ValueError(f"a range must be finite, got [{self.low}, {self.high}]")
+        for end in (self.low, self.high):
+            if isinstance(end, bool) or not isinstance(end, int | float):
+                raise TypeError(f"a range must have numbers as its ends, got {shown(end)}")
+            if not -LARGEST_END <= end <= LARGEST_END:  # a NaN fails here too
+                raise ValueError(f"a range must be finite, got [{shown(self.low)}, {shown(self.high)}]")
         if self.low >= self.high:
             raise ValueError(
                 f"a range must run upwards, got [{self.low}, {self.high}]; write a plain number for a fixed value"
@@ -60,14 +76,23 @@ def number(
     return field(default=default, metadata=metadata)
 
 
-def parts(default: Any, kind: type, meaning: str) -> Any:
-    """A dataclass field that holds a tuple of parts, each a dataclass of numbers and settings with a ``name``."""
-    return field(default=default, metadata={"meaning": meaning, "parts": kind})
+def parts(default: Any, kind: type, meaning: str, most: int) -> Any:
+    """A dataclass field that holds 1 to ``most`` parts in a tuple, each a dataclass of numbers with a ``name``."""
+    return field(default=default, metadata={"meaning": meaning, "parts": kind, "most": most})
 
 
-def setting(default: Any, meaning: str, *, unit: str = "", choices: tuple = (), low: float = -math.inf) -> Any:
-    """A dataclass field that is never drawn: a name, a count, a period."""
-    return field(default=default, metadata={"unit": unit, "meaning": meaning, "choices": choices, "low": low})
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    unit: str = "",
+    choices: tuple = (),
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> Any:
+    """A dataclass field that is never drawn: a name, a count, a period. One that is a number has both its ends."""
+    metadata = {"unit": unit, "meaning": meaning, "choices": choices, "low": low, "high": high}
+    return field(default=default, metadata=metadata)
 
 
 @functools.cache
@@ -141,19 +166,21 @@ def validate(part: Any, path: str = "") -> None:
         where = f"{path}.{item.name}" if path else item.name
         if isinstance(item.type, type) and dataclasses.is_dataclass(item.type):
             if not isinstance(value, item.type):
-                raise TypeError(f"{where} must be a {item.type.__name__}, got {value!r}")
+                raise TypeError(f"{where} must be a {item.type.__name__}, got {shown(value)}")
             validate(value, where)
         elif "parts" in item.metadata:
-            _validate_parts(where, value, item.metadata["parts"])
+            _validate_parts(where, value, item.metadata["parts"], item.metadata["most"])
         elif "probability" in item.metadata:
             _validate_number(where, value, item.metadata)
         else:
             _validate_setting(where, value, item)
 
 
-def _validate_parts(where: str, value: Any, kind: type) -> None:
+def _validate_parts(where: str, value: Any, kind: type, most: int) -> None:
     if not isinstance(value, tuple) or not value or not all(isinstance(one, kind) for one in value):
-        raise TypeError(f"{where} must be a tuple of at least one {kind.__name__}, got {value!r}")
+        raise TypeError(f"{where} must be a tuple of at least one {kind.__name__}, got {shown(value)}")
+    if len(value) > most:
+        raise ValueError(f"{where} must be at most {most}, got {len(value)}")
     names = [one.name for one in value]
     for one in value:
         validate(one, one.name)
@@ -166,23 +193,28 @@ def _validate_number(where: str, value: Any, metadata: Any) -> None:
     ends = (value.low, value.high) if isinstance(value, Range) else (value,)
     for end in ends:
         if isinstance(end, bool) or not isinstance(end, int | float):
-            raise TypeError(f"{where} must be a number{unit} or a range [low, high], got {value!r}")
+            raise TypeError(f"{where} must be a number{unit} or a range [low, high], got {shown(value)}")
         if not metadata["low"] <= end <= metadata["high"]:  # a NaN fails here too
-            raise ValueError(f"{where} must lie in [{metadata['low']:g}, {metadata['high']:g}]{unit}, got {end!r}")
+            raise ValueError(f"{where} must lie in [{metadata['low']:g}, {metadata['high']:g}]{unit}, got {shown(end)}")
 
 
 def _validate_setting(where: str, value: Any, item: dataclasses.Field) -> None:
     expected = item.type if isinstance(item.type, type) else object
     accepted = isinstance(value, int | float) if expected is float else isinstance(value, expected)
     if not accepted or (isinstance(value, bool) and expected is not bool):
-        raise TypeError(f"{where} must be of type {expected.__name__}, got {value!r}")
+        raise TypeError(f"{where} must be of type {expected.__name__}, got {shown(value)}")
     choices = item.metadata.get("choices", ())
     if choices and value not in choices:
-        raise ValueError(f"{where} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    low = item.metadata.get("low", -math.inf)
-    if isinstance(value, int | float) and not isinstance(value, bool) and not (low <= value and math.isfinite(value)):
+        raise ValueError(f"{where} must be one of {', '.join(map(repr, choices))}, got {shown(value)}")
+    if isinstance(value, str) and len(value) > LONGEST_TEXT:
+        raise ValueError(f"{where} must be at most {LONGEST_TEXT:,} characters long, got {len(value):,}")
+    if expected not in (int, float):
+        return
+    low, high = item.metadata["low"], item.metadata["high"]
+    if not low <= value <= high:  # a NaN fails here too
         unit = f" {item.metadata['unit']}" if item.metadata.get("unit") else ""
-        raise ValueError(f"{where} must be at least {low:g}{unit} and finite, got {value!r}")
+        least, most = (f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (low, high))
+        raise ValueError(f"{where} must be from {least} to {most}{unit}, got {shown(value)}")
 
 
 def whole_ticks(where: str, seconds: float, tick: float) -> int:

@@ -25,6 +25,9 @@ from lunar_env.vehicle.control import ACTION_NAMES, MODES, Guidance
 from lunar_env.vehicle.dynamics import Engine, Mass, Moon
 
 SHOWN_DRAWN = 12  # drawn numbers that a notebook shows
+MOST_TICKS = 2**24  # of an episode: its clock is a float32, which counts no further one by one
+MOST_SUBSTEPS = 1_000_000  # of a decision, which nobody can interrupt
+MOST_SLOTS = 10_000  # of the delay line, which each beam looks through in each tick
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ class World:
     limits: Limits = Limits()
     reward: Reward = Reward()
     # In a drawn row the range finders follow the struct of the parts above, then come the faults and the start.
-    sensors: tuple[RangeFinder, ...] = parts((RangeFinder(),), RangeFinder, "range finders, in the observation's order")
+    sensors: tuple[RangeFinder, ...] = parts(
+        (RangeFinder(),), RangeFinder, "range finders, in the observation's order; at most 16", most=16
+    )
     faults: Faults = Faults()
     start: Start = Start()
 
@@ -85,31 +90,56 @@ class Scenario(World):
     control: str = setting("descent_rate", "what an action means", choices=MODES)
     observation: str = setting("instruments", "what the pilot sees", choices=OBSERVATIONS)
     pad: bool = setting(False, "whether the descent is to end at the pad; a learned pilot is then shown where it is")
-    history: int = setting(1, "readings in one observation, newest last", low=1)
-    tick: float = setting(0.1, "physics and autopilot period", unit="s", low=1e-4)
-    substeps: int = setting(4, "Runge-Kutta substeps per tick", low=1)
-    decision_period: float = setting(1.0, "time between actions, whole ticks", unit="s", low=1e-4)
-    time_limit: float = setting(600.0, "an episode is cut off here, whole ticks", unit="s", low=1e-4)
-    ceiling: float = setting(
-        15_000.0, "a lander above is lost; also the observation's altitude scale", unit="m", low=1.0
+    history: int = setting(1, "readings in one observation, newest last; at most 4,096", low=1, high=4_096)
+    tick: float = setting(0.1, "physics and autopilot period, 0.1 ms to 10 s", unit="s", low=1e-4, high=10.0)
+    substeps: int = setting(4, "Runge-Kutta substeps per tick, at most 10,000", low=1, high=10_000)
+    decision_period: float = setting(
+        1.0, "time between actions, whole ticks; at most a million substeps", unit="s", low=1e-4, high=1e6
     )
-    extent: float = setting(60_000.0, "a lander farther from the pad is lost; also a scale", unit="m", low=1.0)
-    top_speed: float = setting(400.0, "the observation's speed scale", unit="m/s", low=0.1)
+    time_limit: float = setting(
+        600.0, "an episode is cut off here, whole ticks; at most 16,777,216 of them", unit="s", low=1e-4, high=1e6
+    )
+    ceiling: float = setting(
+        15_000.0, "a lander above is lost; also the observation's altitude scale", unit="m", low=1.0, high=1e8
+    )
+    extent: float = setting(
+        60_000.0, "a lander farther from the pad is lost; also a scale", unit="m", low=1.0, high=1e8
+    )
+    top_speed: float = setting(400.0, "the observation's speed scale", unit="m/s", low=0.1, high=1e6)
 
     def __post_init__(self) -> None:
         validate(self)
-        whole_ticks("decision_period", self.decision_period, self.tick)
-        whole_ticks("time_limit", self.time_limit, self.tick)
+        self._check_counts()
         for finder in self.sensors:
             self._check_finder(finder)
         for where, value in _delays(self).items():
             for end in ends(value):
                 whole_ticks(where, end, self.tick)
+        if self.delay_slots > MOST_SLOTS:
+            raise ValueError(
+                f"up to {self.delay_slots:,} samples of a beam would be under way at once, at most {MOST_SLOTS:,} may "
+                "be; use a longer period, or a shorter delay"
+            )
         lag = ends(self.engine.lag)[0]
         if 0.0 < lag < 0.5 * self.tick / self.substeps:
             raise ValueError(
                 f"engine.lag = {lag:g} s is too short for substeps of {self.tick / self.substeps:g} s; "
                 "use 0 for none, or more substeps"
+            )
+
+    def _check_counts(self) -> None:
+        """Refuse more ticks or substeps than can be counted, or flown before anybody loses patience."""
+        substeps = whole_ticks("decision_period", self.decision_period, self.tick) * self.substeps
+        if substeps > MOST_SUBSTEPS:
+            raise ValueError(
+                f"decision_period = {self.decision_period:g} s has {substeps:,} substeps, at most {MOST_SUBSTEPS:,} "
+                "may lie between two actions; use a shorter one, a longer tick or fewer substeps"
+            )
+        ticks = whole_ticks("time_limit", self.time_limit, self.tick)
+        if ticks > MOST_TICKS:
+            raise ValueError(
+                f"time_limit = {self.time_limit:g} s has {ticks:,} ticks, an episode has at most {MOST_TICKS:,}; "
+                "use a shorter one, or a longer tick"
             )
 
     def _check_finder(self, finder: RangeFinder) -> None:

@@ -52,6 +52,7 @@ ORDER: dict[str, tuple[str, ...]] = {
     "agents": (
         "__init__",
         "seeds",
+        "reading",
         "run_folder",
         "command",
         "guidance",

@@ -6,8 +6,10 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
+import torch
 from helpers import ROOT
 
 pytest.importorskip("tyro")
@@ -137,12 +139,24 @@ def test_a_promise_that_is_not_kept_is_exit_code_1(name, capsys):
         (lambda arguments: 1 / 0, ZeroDivisionError),
         (lambda arguments: arguments.nothing_of_that_name, AttributeError),
         (raising(AssertionError("never")), AssertionError),
+        (lambda arguments: {}["nothing of that name"], KeyError),  # that nobody raised on purpose
+        (lambda arguments: None + 1, TypeError),
     ],
-    ids=["division", "attribute", "assertion"],
+    ids=["division", "attribute", "assertion", "key", "type"],
 )
-def test_a_mistake_in_the_program_keeps_its_traceback(name, mistake, error):
-    with pytest.raises(error):
-        called(name, *COMMANDS[name].enough, work=mistake)
+def test_a_mistake_in_the_program_is_one_line_that_names_the_file_of_its_traceback(
+    name, mistake, error, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert called(name, *COMMANDS[name].enough, work=mistake) == 70
+    message = capsys.readouterr().err
+    assert message.startswith(f"unexpected error, a mistake in the program: {error.__name__}: ")
+    assert message.count("\n") == 1
+    (kept,) = tmp_path.iterdir()
+    assert message.endswith(f"; the traceback is in {kept}\n")
+    text = kept.read_text(encoding="utf-8")
+    assert text.startswith(f"python -m {name}: ") and "Traceback (most recent call last)" in text
+    assert error.__name__ in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +170,10 @@ def test_a_mistake_in_the_program_keeps_its_traceback(name, mistake, error):
         (ModuleNotFoundError("No module named 'cvxpy'"), "No module named 'cvxpy'"),
         (FileNotFoundError(2, "No such file or directory", "a.json"), "[Errno 2] No such file or directory: 'a.json'"),
         (ValueError(), "ValueError"),
+        (MemoryError(), "not enough memory"),
+        (OverflowError("int too large to convert to float"), "int too large to convert to float"),
+        (RecursionError("maximum recursion depth exceeded"), "maximum recursion depth exceeded"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "CUDA out of memory"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import tyro
 
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.pages.words import NARROW, number, others, over_bound
 from agents.run_folder import write_text
 from lunar_env import Descent, Outcome
@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: Arguments) -> None:
     """Read the evaluation and write the page."""
+    require_count("pinpoint", arguments.pinpoint, 0, 100_000)
     replaced(arguments.page, "")  # refused now, not after minutes
     results = read_results(arguments.source)
     text = "\n".join(section(group, pinpoint(group, arguments)) for group in by_scenario(results))

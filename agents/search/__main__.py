@@ -18,10 +18,10 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from agents import train
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.run_folder import make_folder, write_json
 from agents.scoring.episodes import fly_episodes
-from agents.search.plan import Plan, load_plan
+from agents.search.plan import MOST_TRIALS, Plan, load_plan
 from agents.search.result import sentence, write_result
 from agents.search.study import counts, fail_the_killed, opened_study, repeat
 from agents.training.experiment import ConfigError
@@ -63,8 +63,8 @@ def run(arguments: Arguments) -> int:
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # a line for each trial is ours
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise ConfigError("a search is one process; start it without torchrun, several times with the same --storage")
-    if arguments.trials is not None and arguments.trials < 1:
-        raise ConfigError(f"--trials must be at least 1, got {arguments.trials}")
+    if arguments.trials is not None:
+        require_count("trials", arguments.trials, 1, MOST_TRIALS)
     if not 0 <= arguments.seed < 2**32:
         raise ConfigError(f"--seed must be 0 to {2**32 - 1}, got {arguments.seed}")
     plan = load_plan(arguments.config, arguments.set, arguments.seed)

@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,24 +13,31 @@ import optuna
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from agents.command import REFUSALS, words_of
+from agents.reading import UnreadableError, read_toml
 from agents.seeds import SEARCH, within
 from agents.training.algorithms import algorithm_of
-from agents.training.experiment import ConfigError, Experiment, Strict, load_experiment
+from agents.training.experiment import MOST_EPISODES, ConfigError, Experiment, Strict, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
+from lunar_env.quantities import shown
+
+FARTHEST = 1e15  # what can be searched for: whole numbers up to there are floats as well
+MOST_TRIALS = 1_000_000  # of a study
 
 
 def number(value: Any) -> Any:
     """A finite number of TOML, whole or not."""
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError(f"must be a finite number, got {value!r}")
+    if type(value) not in (int, float) or not -FARTHEST <= value <= FARTHEST:  # which a NaN does not
+        raise ValueError(f"must be a finite number, got {shown(value)}, and at most {FARTHEST:.0e}")
     return value
 
 
 def choice(value: Any) -> Any:
     """Anything of TOML but a table and a date."""
     for item in value if isinstance(value, list) else [value]:
-        if type(item) not in (bool, int, float, str) or (isinstance(item, float) and not math.isfinite(item)):
-            raise ValueError(f"must be true, false, a finite number, a text or a list of these, got {value!r}")
+        if isinstance(item, bool | str):
+            continue
+        if type(item) not in (int, float) or not -FARTHEST <= item <= FARTHEST:
+            raise ValueError(f"must be true, false, a finite number, a text or a list of these, got {shown(value)}")
     return value
 
 
@@ -59,7 +65,7 @@ class Interval(Strict):
             raise ValueError(f"log and a step of {self.step} exclude each other; leave one out")
         if self.whole and not isinstance(self.step, int):
             raise ValueError(f"between whole numbers a step is whole, got {self.step}; or write low = {self.low}.0")
-        steps = (self.high - self.low) / self.step if self.step > 0 else 0.0
+        steps = (self.high - self.low) / self.step if self.step > 1e-300 else 0.0
         if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
             raise ValueError(f"step must lead from {self.low} to {self.high} in whole steps, got {self.step}")
         return self
@@ -118,23 +124,23 @@ Entry = Annotated[Annotated[Interval, Tag("table")] | Annotated[Choices, Tag("li
 class Validation(Strict):
     """The descents that trials are compared on, the same for all."""
 
-    episodes: int = Field(500, ge=1)
+    episodes: int = Field(500, ge=1, le=MOST_EPISODES)
     seed: Annotated[int, AfterValidator(partial(within, SEARCH))] = SEARCH[0]
 
 
 class Pruning(Strict):
     """When a trial is stopped: if its best landing rate so far is below the median of the others' at that moment."""
 
-    reports: int = Field(20, ge=1, description="moments of a training, evenly spread over its decisions")
+    reports: int = Field(20, ge=1, le=10_000, description="moments of a training, evenly spread over its decisions")
     warmup: float = Field(0.5, ge=0.0, le=1.0, description="share of a training that is never cut short; 1 for all")
-    startup: int = Field(5, ge=1, description="trials that must be complete before one is stopped")
+    startup: int = Field(5, ge=1, le=MOST_TRIALS, description="trials that must be complete before one is stopped")
 
 
 class Search(Strict):
     """What to look for, and how."""
 
     experiment: str = Field(description="TOML file, as seen from this one or from the current folder")
-    trials: int = Field(40, ge=1, description="of all processes together")
+    trials: int = Field(40, ge=1, le=MOST_TRIALS, description="of all processes together")
     objective: Literal["landed", "landed_strict"] = Field("landed", description="as the evaluation counts them")
     overrides: dict[str, Choice] = Field({}, description="changes to the experiment, by path")
     validation: Validation = Validation()
@@ -204,10 +210,10 @@ def check_entry(plan: Plan, wanted: Experiment, key: str, entry: Interval | Choi
 def load_search(path: Path) -> Search:
     """Read a search file, in which a path may be quoted as a whole or stand in nested tables."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = read_toml(path)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}; there is configs/search/resilience.toml") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnreadableError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for table in ("overrides", "space"):
         if isinstance(tree.get(table), dict):
@@ -238,4 +244,6 @@ def explained(item: Any) -> str:
         return f"unknown key {path!r}; {owner.__name__} has: {', '.join(owner.model_fields)}"
     if item["type"] == "missing":
         return f"{path} is missing"
-    return f"{path}: {item['msg']}, got {item['input']!r}"
+    if item["type"] == "value_error":  # one of ours, which names the value
+        return f"{path}: {item['ctx']['error']}"
+    return f"{path}: {item['msg']}, got {shown(item['input'])}"

@@ -1,73 +1,111 @@
 """An experiment as a TOML file: a preset, changes, an algorithm and its numbers. Unknown keys are errors."""
 
-import tomllib
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from agents.policy.network import LARGEST
+from agents.reading import UnreadableError, parse_toml, read_toml
 from agents.seeds import EVALUATION, TRAINING, within
 from agents.training.algorithms import algorithm_of, refuse_the_impossible
 from lunar_env.flying.pilot import PILOTS_OWN
+from lunar_env.kernel.room import MOST_LANDERS, MOST_THREADS
+from lunar_env.quantities import shown
+
+MOST_STEPS = 10**13  # decisions of a training: a fast GPU flies for a week or two on them
+MOST_EPISODES = 10_000_000  # of a comparison, of which every one is kept
+
+Deviation = Annotated[float, Field(gt=0.0, le=1e3)]
+Mean = Annotated[float, Field(ge=-1e3, le=1e3)]
+Layer = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class Strict(BaseModel):
-    """A frozen table in which an unknown key is an error."""
+    """A frozen table in which an unknown key is an error, and every number a finite one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_no_word_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic would take true for 1, and "5" for 5."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        kinds = {annotation, *get_args(annotation)}
+        kinds |= {inner for kind in kinds for inner in get_args(kind)}  # of Annotated
+        if kinds & {int, float}:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, bool | str):
+                    raise ValueError(f"must be a {'' if float in kinds else 'whole '}number, got {shown(item)}")
+        return value
 
 
 class Ppo(Strict):
     """Proximal policy optimisation, in the names of Stable-Baselines3."""
 
-    steps: int = Field(32, ge=2, description="decisions of every lander between two updates")
-    batch_size: int = Field(4096, ge=2)
-    epochs: int = Field(5, ge=1, description="passes over the data of one update")
-    learning_rate: float = Field(1e-3, gt=0.0, description="falls linearly to 3 % of this")
+    steps: int = Field(32, ge=2, le=100_000, description="decisions of every lander between two updates")
+    batch_size: int = Field(4096, ge=2, le=10**9)
+    epochs: int = Field(5, ge=1, le=10_000, description="passes over the data of one update")
+    learning_rate: float = Field(1e-3, gt=0.0, le=1e3, description="falls linearly to 3 % of this")
     discount: float = Field(0.998, gt=0.0, le=1.0)
     gae_lambda: float = Field(0.97, ge=0.0, le=1.0)
-    clip: float = Field(0.2, gt=0.0)
-    entropy: float = Field(0.0, ge=0.0)
+    clip: float = Field(0.2, gt=0.0, le=1e3)
+    entropy: float = Field(0.0, ge=0.0, le=1e6)
     desired_kl: float = Field(
         0.0,
         ge=0.0,
+        le=1e3,
         description="divergence of the policy in an update near which it is kept by changing the learning rate; 0 lets "
         "the learning rate fall",
     )
-    last_deviation: tuple[float, ...] = Field(
+    last_deviation: tuple[Deviation, ...] = Field(
         (),
         description="standard deviation in which a training ends, per action or for all: it falls geometrically to it "
         "from network.deviation; empty to let it be learned",
     )
     critic_first: int = Field(
-        0, ge=0, description="updates in which the value function learns alone; for a policy that begins well"
+        0,
+        ge=0,
+        le=10**9,
+        description="updates in which the value function learns alone; for a policy that begins well",
     )
 
 
 class OffPolicy(Strict):
     """Soft actor-critic and its kin, in the names of Stable-Baselines3."""
 
-    buffer: int = Field(300_000, ge=1, description="transitions that are kept to learn from")
-    batch_size: int = Field(512, ge=2)
-    learning_rate: float = Field(1e-3, gt=0.0)
+    buffer: int = Field(300_000, ge=1, le=10**9, description="transitions that are kept to learn from")
+    batch_size: int = Field(512, ge=2, le=10**9)
+    learning_rate: float = Field(1e-3, gt=0.0, le=1e3)
     discount: float = Field(0.998, gt=0.0, le=1.0)
     blending: float = Field(0.005, gt=0.0, le=1.0, description="of the critic into its slow twin, at each update")
-    steps: int = Field(1, ge=1, description="decisions of every lander between two rounds of updates")
-    updates: int = Field(8, ge=1, description="in each round")
-    start: int = Field(10_000, ge=0, description="decisions of all landers together before the first update")
+    steps: int = Field(1, ge=1, le=100_000, description="decisions of every lander between two rounds of updates")
+    updates: int = Field(8, ge=1, le=100_000, description="in each round")
+    start: int = Field(
+        10_000, ge=0, le=MOST_STEPS, description="decisions of all landers together before the first update"
+    )
 
 
 class Network(Strict):
     """The policy and, of the same size, the value function."""
 
-    hidden: tuple[int, ...] = (64, 64)
-    deviation: tuple[float, ...] = Field((0.5,), description="initial standard deviation, per action or for all")
-    bias: tuple[float, ...] = Field((0.0,), description="initial mean action, per action or for all")
+    hidden: tuple[Layer, ...] = Field((64, 64), max_length=64)
+    deviation: tuple[Deviation, ...] = Field((0.5,), description="initial standard deviation, per action or for all")
+    bias: tuple[Mean, ...] = Field((0.0,), description="initial mean action, per action or for all")
     memory: Literal["none", "gru", "lstm"] = Field("none", description="recurrent cell before the policy's layers")
-    memory_size: int = Field(64, ge=1, description="numbers that a memory shows to the layers")
+    memory_size: int = Field(64, ge=1, le=LARGEST, description="numbers that a memory shows to the layers")
     differences: bool = Field(
         False, description="whether it is shown the newest reading and what changed since those before, not all of them"
     )
@@ -86,7 +124,7 @@ class Curriculum(Strict):
     step: float = Field(0.1, gt=0.0, le=1.0, description="by which the severity rises")
     promote_at: float = Field(0.9, gt=0.0, le=1.0, description="share of landings, while exploring, at which it rises")
     episodes: int = Field(
-        2000, ge=1, description="that it is judged by; with few for each lander, short ones weigh more"
+        2000, ge=1, le=10**9, description="that it is judged by; with few for each lander, short ones weigh more"
     )
 
 
@@ -101,16 +139,18 @@ class Imitation(Strict):
     """The beginning of a training, or all of it, that learns to fly as another pilot does."""
 
     pilot: str = Field(description="as --pilots names it; it has to fly with the scenario's control mode and period")
-    steps: int = Field(ge=1, description="decisions of all landers together, of the training's total_steps")
-    learning_rate: float = Field(2e-3, gt=0.0, description="falls linearly to 3 % of this")
+    steps: int = Field(
+        ge=1, le=MOST_STEPS, description="decisions of all landers together, of the training's total_steps"
+    )
+    learning_rate: float = Field(2e-3, gt=0.0, le=1e3, description="falls linearly to 3 % of this")
 
 
 class Evaluation(Strict):
     """What the run ends with."""
 
-    episodes: int = Field(1000, ge=1)
+    episodes: int = Field(1000, ge=1, le=MOST_EPISODES)
     seed: Annotated[int, AfterValidator(partial(within, EVALUATION))] = EVALUATION[0]
-    pilots: tuple[str, ...] = ("as_flown", "cautious")
+    pilots: tuple[str, ...] = Field(("as_flown", "cautious"), max_length=100)
     flight: str = Field(
         "", description="scenario whose first episode is drawn in the report; empty for the trained one"
     )
@@ -125,14 +165,16 @@ class Experiment(Strict):
     algorithm: str = Field("sb3.ppo", description="a row of agents/training/algorithms.py")
     device: str = Field("cpu", description="of physics, rollouts and learning")
     seed: Annotated[int, AfterValidator(partial(within, TRAINING))] = TRAINING[0]
-    num_envs: int = Field(1024, ge=1)
-    total_steps: int = Field(8_000_000, ge=1, description="decisions of all landers together")
-    checkpoint_every: float = Field(60.0, gt=0.0, description="seconds between checkpoints")
-    threads: int = Field(0, ge=0, description="of torch; 0 for one per core")
+    num_envs: int = Field(1024, ge=1, le=MOST_LANDERS)
+    total_steps: int = Field(8_000_000, ge=1, le=MOST_STEPS, description="decisions of all landers together")
+    checkpoint_every: float = Field(60.0, gt=0.0, le=1e9, description="seconds between checkpoints")
+    threads: int = Field(0, ge=0, le=MOST_THREADS, description="of torch; 0 for one per core")
     ppo: Ppo = Ppo()
     off_policy: OffPolicy = OffPolicy()
     network: Network = Network()
-    stages: tuple[Stage, ...] = Field((), description="of the practice, in order; [[stages]] in the file")
+    stages: tuple[Stage, ...] = Field(
+        (), max_length=1_000, description="of the practice, in order; [[stages]] in the file"
+    )
     curriculum: Curriculum | None = Field(None, description="of the practice; none if the table is left out")
     imitation: Imitation | None = Field(None, description="before rewards count; none if the table is left out")
     evaluation: Evaluation = Evaluation()
@@ -172,13 +214,13 @@ class ConfigError(ValueError):
 def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
     """Read a TOML file and ``key.path=value`` overrides (values as in TOML; a bare word is a string)."""
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = read_toml(path)
     except FileNotFoundError:
         known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.toml"))) or "none here"
         raise ConfigError(f"no configuration {path}; in configs/: {known}") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnreadableError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for override in overrides:
         _apply(tree, override)
@@ -203,7 +245,7 @@ def _explain(item: Any) -> str:
             table = owner.model_fields[part].annotation
             owner = next(iter(get_args(table)), table)  # one that may be left out stands before None
         return f"unknown key {path!r}; {owner.__name__} has: {', '.join(owner.model_fields)}"
-    return f"{path}: {item['msg']}, got {item['input']!r}"
+    return f"{path}: {item['msg']}, got {shown(item['input'])}"
 
 
 def _apply(tree: dict[str, Any], override: str) -> None:
@@ -211,8 +253,8 @@ def _apply(tree: dict[str, Any], override: str) -> None:
     if not equals or not key:
         raise ConfigError(f"an override reads key=value, got {override!r}")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = parse_toml(f"value = {text}")["value"]
+    except UnreadableError:
         value = text
     # Scenario keys are dotted paths of their own: as one key, the change joins the others instead of replacing them.
     *tables, last = key.split(".", 1) if key.startswith(("changes.", "practice.")) else key.split(".")

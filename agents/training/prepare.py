@@ -11,6 +11,7 @@ from agents.training.algorithms import ALGORITHMS, algorithm_of, names_of
 from agents.training.curriculum import eased
 from agents.training.experiment import ConfigError, Experiment
 from agents.training.imitation import check_pilot
+from agents.training.room import require_room_for
 from agents.training.stages import practices_of, widest
 from lunar_env import Scenario, load_scenario
 from lunar_env.kernel.launch import checked_device
@@ -45,6 +46,7 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
         eased(practice, wanted.curriculum.start)  # refused now if it has no fault to ease
     if wanted.network.start:
         check_start(wanted, practice)
+    require_room_for(wanted, practice)
     return scenario, practice
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from agents.command import answer
+from agents.command import answer, require_count
 from agents.run_folder import write_text
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, experiment
 from agents.training.prepare import learner_of, scenarios_of
+from lunar_env.kernel.room import MOST_LANDERS
 from lunar_env.pages.markers import replaced
 
 ALGORITHMS = ("sb3.ppo", "rsl_rl.ppo")
@@ -49,8 +50,11 @@ def main() -> int:
 
 def run(arguments: Arguments) -> int:
     """Train in turns, and say how fast that went. Returns the exit code, 0 or 1."""
-    if arguments.rounds < 1:
-        raise ValueError(f"--rounds must be at least 1, got {arguments.rounds}")
+    require_count("rounds", arguments.rounds, 1, 10_000)
+    require_count("num-envs", arguments.num_envs, 1, MOST_LANDERS)
+    require_count("updates", arguments.updates, 1, 1_000_000)
+    for name in ALGORITHMS:
+        scenarios_of(task(name, arguments))  # refused now if there is no room
     if arguments.page is not None:
         replaced(arguments.page, "")  # refused now, not after minutes
     speeds: dict[str, list[float]] = {name: [] for name in ALGORITHMS}

@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from lunar_env.quantities import shown
+
 WORD = 0xFFFF_FFFF_FFFF_FFFF
 
 
 def checked_seed(seed: Any) -> int:
     """The seed as a plain number. Raises ValueError for what is none."""
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed must be a whole number of at least 0, got {seed!r}")
+        raise ValueError(f"seed must be a whole number of at least 0, got {shown(seed)}")
     return int(seed)
 
 

@@ -12,8 +12,10 @@ import warp as wp
 from lunar_env.kernel.builds import WHOLE, Build, build_of
 from lunar_env.kernel.layout import columns, shared, structs, words
 from lunar_env.kernel.memory import State
+from lunar_env.kernel.room import MOST_THREADS, whole_number
 from lunar_env.kernel.tables import packed, settings_of
 from lunar_env.kernel.truth import Truth, tell
+from lunar_env.quantities import shown
 from lunar_env.scenario import Scenario
 from lunar_env.sensors.range_finder import Beam
 from lunar_env.terrain.maps import load_maps
@@ -29,7 +31,7 @@ class Launch:
         scenario: what is flown.
         state: the batch's memory.
         autoreset: NEXT_STEP, SAME_STEP or DISABLED of kernel/tables.py.
-        threads: CPU threads; by default one per 1,024 landers up to torch's number of threads.
+        threads: CPU threads, as ``threads_for`` has them.
         max_decisions: at which an episode is cut off, if the scenario's time limit does not come first.
     """
 
@@ -38,7 +40,7 @@ class Launch:
         scenario: Scenario,
         state: State,
         autoreset: int,
-        threads: int | None,
+        threads: int,
         max_decisions: int | None = None,
     ) -> None:
         self.device, self.num_landers = state.lander.device, len(state.lander)
@@ -67,13 +69,11 @@ class Launch:
             tables.maps = self.maps
         return tables
 
-    def _record(self, threads: int | None) -> list[Any]:
+    def _record(self, threads: int) -> list[Any]:
         """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
         device = wp.device_from_torch(self.device)
         load_kernels(self.build, device)
-        if threads is None:
-            threads = min(torch.get_num_threads(), max(self.num_landers // MANY, 1))
-        self.threads = 1 if device.is_cuda else max(min(threads, self.num_landers), 1)
+        self.threads = threads
         edges = [self.num_landers * part // self.threads for part in range(self.threads + 1)]
         self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
         inputs = [self.tables, self.settings]
@@ -128,14 +128,25 @@ class Launch:
         return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
 
 
+def threads_for(num_landers: int, device: torch.device, threads: int | None) -> int:
+    """CPU threads for a batch: as many as asked for, at most one for each lander. Raises ValueError for no count.
+
+    By default one per 1,024 landers up to torch's number of threads.
+    """
+    if threads is None:
+        threads = min(torch.get_num_threads(), max(num_landers // MANY, 1))
+    threads = whole_number("threads", threads, MOST_THREADS)
+    return 1 if device.type == "cuda" else min(threads, num_landers)
+
+
 def checked_device(device: str | torch.device) -> torch.device:
     """The torch device, if it is here."""
     try:
         chosen = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {device!r}') from None
-    if chosen.type not in ("cpu", "cuda"):
-        raise ValueError(f'device must be "cpu" or "cuda", got {device!r}')
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {shown(device)}') from None
+    if chosen.type not in ("cpu", "cuda") or (chosen.type == "cpu" and chosen.index):
+        raise ValueError(f'device must be "cpu" or "cuda", got {shown(device)}')
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # Warp's banner would spoil piped output
     wp.init()
     if chosen.type == "cuda":
@@ -143,6 +154,9 @@ def checked_device(device: str | torch.device) -> torch.device:
             raise RuntimeError(f'device={device!r} was asked for, but torch finds no CUDA GPU; use device="cpu"')
         if not wp.is_cuda_available():
             raise RuntimeError(f'device={device!r} was asked for, but Warp finds no CUDA driver; use device="cpu"')
+        count = torch.cuda.device_count()
+        if chosen.index is not None and chosen.index >= count:
+            raise ValueError(f"device={device!r} was asked for, but there are {count} GPUs, numbered from 0")
         chosen = torch.device("cuda", torch.cuda.current_device() if chosen.index is None else chosen.index)
     return chosen
 

@@ -1,5 +1,6 @@
 """The memory of a batch: every table that changes, as torch tensors, and the names of what is in them."""
 
+import math
 from typing import Any
 
 import torch
@@ -13,31 +14,65 @@ from lunar_env.state import Reading, Sample, Surface
 from lunar_env.task import Record
 
 
+def drawn_parts(scenario: Scenario) -> list[int]:
+    """Words of the drawn numbers of one lander: of the world, the range finders, the faults and the start."""
+    finders = len(scenario.sensors) * words(RangeFinderDrawn)
+    return [words(WorldDrawn), finders, words(FaultsDrawn), words(StartDrawn)]
+
+
+def shapes_of(scenario: Scenario, num_landers: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each table of a batch, by name; all hold numbers of four bytes."""
+    every_beam, size = sum(scenario.beams().values()), scenario.observation_table().size
+    return {
+        "lander": (num_landers, words(Lander) + every_beam * words(Reading)),
+        "drawn": (num_landers, sum(drawn_parts(scenario))),
+        "surface": (num_landers, words(Surface)),
+        "delay_line": (scenario.delay_slots, num_landers, every_beam, words(Sample)),
+        "begun": (num_landers, len(NAMES)),
+        "observation": (num_landers, size),
+        "final_observation": (num_landers, size),
+        "rewards": (num_landers,),
+        "outcomes": (num_landers,),
+        "ended": (num_landers, words(Record)),
+    }
+
+
+def bytes_of(scenario: Scenario, num_landers: int) -> int:
+    """What a batch needs: its tables, its actions and mask, and what a step copies for whoever asked for it."""
+    shapes = shapes_of(scenario, num_landers)
+    tables = sum(math.prod(shape) for shape in shapes.values())
+    copies = sum(math.prod(shapes[name]) for name in ("observation", "final_observation", "ended"))
+    return 4 * (tables + copies + 8 * num_landers)
+
+
 class State:
     """The tables of a batch of landers: everything a snapshot needs, as torch tensors on the batch's device."""
 
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device) -> None:
-        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-            return torch.zeros(shape, dtype=dtype, device=device)
+        finders = scenario.beams()
+        shapes = shapes_of(scenario, num_landers)
+        whole = ("begun", "outcomes")
 
-        finders, size = scenario.beams(), scenario.observation_table().size
-        every_beam = sum(finders.values())
+        def zeros(name: str) -> torch.Tensor:
+            return torch.zeros(shapes[name], dtype=torch.int32 if name in whole else torch.float32, device=device)
+
         # What belongs to a lander lies side by side in its row, so that memory is fetched once.
-        self.lander = zeros(num_landers, words(Lander) + every_beam * words(Reading))
-        self.reading = self.lander[:, words(Lander) :].unflatten(1, (every_beam, words(Reading)))
-        parts = [words(WorldDrawn), len(finders) * words(RangeFinderDrawn), words(FaultsDrawn), words(StartDrawn)]
+        self.lander = zeros("lander")
+        self.reading = self.lander[:, words(Lander) :].unflatten(1, (sum(finders.values()), words(Reading)))
         # An episode draws what is drawn; all other numbers stand here from the start.
         self.drawn = torch.from_numpy(fixed_row(scenario)).to(device).repeat(num_landers, 1)
-        self.drawn_world, drawn_finders, self.drawn_faults, self.drawn_start = self.drawn.split(parts, dim=1)
+        self.drawn_world, drawn_finders, self.drawn_faults, self.drawn_start = self.drawn.split(
+            drawn_parts(scenario), dim=1
+        )
         self.drawn_finders = drawn_finders.unflatten(1, (len(finders), words(RangeFinderDrawn)))
-        self.surface = zeros(num_landers, words(Surface))
-        self.delay_line = zeros(scenario.delay_slots, num_landers, every_beam, words(Sample))
-        self.begun = zeros(num_landers, len(NAMES), dtype=torch.int32)
-        self.observation = zeros(num_landers, size)
-        self.final_observation = zeros(num_landers, size)
-        self.rewards = zeros(num_landers)
-        self.outcomes = zeros(num_landers, dtype=torch.int32)
-        self.ended = zeros(num_landers, words(Record))
+        self.surface = zeros("surface")
+        self.delay_line = zeros("delay_line")
+        self.begun = zeros("begun")
+        self.observation = zeros("observation")
+        self.final_observation = zeros("final_observation")
+        self.rewards = zeros("rewards")
+        self.outcomes = zeros("outcomes")
+        self.ended = zeros("ended")
         self._columns = self._named(finders)
 
     def _named(self, finders: dict[str, int]) -> dict[str, torch.Tensor]:

@@ -51,13 +51,15 @@ class RangeFinder:
     """
 
     name: str = setting("altimeter", "how it is called in observations and in paths of numbers")
-    beams: int = setting(1, "on a cone about the head's axis, evenly spaced", low=1)
-    half_angle: float = setting(0.0, "of that cone", unit="rad", low=0.0)
-    azimuth: float = setting(0.0, "of the first beam, from body x towards y", unit="rad")
+    beams: int = setting(1, "on a cone about the head's axis, evenly spaced; at most 64", low=1, high=64)
+    half_angle: float = setting(0.0, "of that cone", unit="rad", low=0.0, high=3.2)
+    azimuth: float = setting(0.0, "of the first beam, from body x towards y", unit="rad", low=-7.0, high=7.0)
     doppler: bool = setting(False, "whether it measures the closing speed along each beam")
     faulty: bool = setting(True, "whether the scenario's altimeter faults act on it")
-    period: float = setting(0.1, "between samples, whole ticks", unit="s", low=0.0)
-    jitter: float = setting(0.0, "up to this much more delay, drawn per sample, whole ticks", unit="s", low=0.0)
+    period: float = setting(0.1, "between samples, whole ticks", unit="s", low=0.0, high=1e4)
+    jitter: float = setting(
+        0.0, "up to this much more delay, drawn per sample, whole ticks", unit="s", low=0.0, high=10.0
+    )
     delay: Number = number(0.2, "s", "from sample to reading, whole ticks [P]", low=0.0, high=10.0)
     minimum_range: Number = number(0.0, "m", "gate: nearer returns are refused", low=0.0, high=1e6)
     maximum_range: Number = number(

@@ -32,9 +32,9 @@ class Terrain:
     phase_x: Number = number(0.0, "rad", "of the relief along x", low=-7.0, high=7.0)
     phase_y: Number = number(0.0, "rad", "of the relief along y", low=-7.0, high=7.0)
     map: str = setting("none", '"none", "mare", "highland", "crater_rim", or the path of an elevation model')
-    map_seed: int = setting(0, "of the procedural map", low=0)
+    map_seed: int = setting(0, "of the procedural map", low=0, high=2**63 - 1)
     map_spacing: float = setting(
-        0.0, "between the nodes of a file that does not say; 0 for what it says", unit="m", low=0.0
+        0.0, "between the nodes of a file that does not say; 0 for what it says", unit="m", low=0.0, high=1e5
     )
     roughness: Number = number(1.0, "-", "multiplies the map's heights", low=0.0, high=100.0)
     turn: Number = number(0.0, "rad", "of the map about the pad", low=-7.0, high=7.0)

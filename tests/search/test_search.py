@@ -317,8 +317,7 @@ def test_numbers_that_kill_again_and_again_are_given_up(tmp_path, quick, monkeyp
     path, out = written(tmp_path), tmp_path / "out"
     monkeypatch.setattr(search.Objective, "worth", deadly)
     for _ in range(3):
-        with pytest.raises(MemoryError, match="out of memory"):
-            command(path, f"--out={out}")
+        assert command(path, f"--out={out}")[0] == 2
     assert command(path, f"--out={out}")[0] == 0
     trials = trials_of(path, out)
     assert trials[0].params == trials[1].params == trials[2].params != trials[3].params
@@ -416,7 +415,7 @@ def test_two_processes_share_one_study(tmp_path):
         ("ppo.learning_rate = { low = nan, high = 1.0 }",
          ["space.ppo.learning_rate.low: ", "must be a finite number, got nan"]),
         ('ppo.learning_rate = { low = "a", high = 1.0 }',
-         ["space.ppo.learning_rate.low: ", "must be a finite number, got 'a'"]),
+         ["space.ppo.learning_rate.low: ", "must be a number, got 'a'"]),
         ("ppo.epochs = [3]", ["space.ppo.epochs: ", "at least 2 items"]),
         ("ppo.epochs = [3, 3]", ["choices must differ from each other, got 3, 3"]),
         ("ppo.epochs = [3, 1979-05-27]", ["space.ppo.epochs.1: ", "must be true, false, a finite number"]),

@@ -751,11 +751,11 @@ REFUSED = [
     ({"doppler_lidar.jitter": 0.25}, ValueError, ["doppler_lidar.jitter = 0.25 s", "use 0.2 or 0.3 s"]),
     ({"doppler_lidar.delay": 0.25}, ValueError, ["doppler_lidar.delay = 0.25 s", "use 0.2 or 0.3 s"]),
     ({"doppler_lidar.delay": [0.1, 0.25]}, ValueError, ["doppler_lidar.delay = 0.25 s", "use 0.2 or 0.3 s"]),
-    ({"doppler_lidar.beams": 0}, ValueError, ["doppler_lidar.beams must be at least 1", "0"]),
+    ({"doppler_lidar.beams": 0}, ValueError, ["doppler_lidar.beams must be from 1 to 64", "0"]),
     ({"doppler_lidar.beams": 2.5}, TypeError, ["doppler_lidar.beams must be of type int", "2.5"]),
     ({"doppler_lidar.doppler": 1}, TypeError, ["doppler_lidar.doppler must be of type bool", "1"]),
-    ({"doppler_lidar.azimuth": -np.inf}, ValueError, ["doppler_lidar.azimuth", "finite", "-inf"]),
-    ({"doppler_lidar.half_angle": -0.1}, ValueError, ["doppler_lidar.half_angle must be at least 0 rad", "-0.1"]),
+    ({"doppler_lidar.azimuth": -np.inf}, ValueError, ["doppler_lidar.azimuth must be from -7 to 7 rad", "-inf"]),
+    ({"doppler_lidar.half_angle": -0.1}, ValueError, ["doppler_lidar.half_angle must be from 0 to 3.2 rad", "-0.1"]),
     ({"doppler_lidar": 3.0}, TypeError, ["doppler_lidar", "RangeFinder", "3.0"]),
 ]  # fmt: skip
 

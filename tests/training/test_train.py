@@ -215,7 +215,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, capsys):
     [
         ("lerning_rate = 1.0", ["unknown key 'lerning_rate'", "Experiment has: scenario, ", "ppo"]),
         ("[ppo]\nlerning_rate = 1.0", ["unknown key 'ppo.lerning_rate'", "Ppo has: steps, ", "learning_rate"]),
-        ('num_envs = "many"', ["num_envs", "integer", "'many'"]),
+        ('num_envs = "many"', ["num_envs", "must be a whole number", "'many'"]),
         ("num_envs = 0", ["num_envs", "greater than or equal to 1", "0"]),
         ("[ppo]\ndiscount = 1.5", ["ppo.discount", "less than or equal to 1", "1.5"]),
         ('algorithm = "guess"', ["algorithm", "'sb3.ppo'", "'guess'"]),
