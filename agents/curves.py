@@ -5,6 +5,7 @@ the seeds. Called again it goes on: what is finished is kept. Writes curve.json 
 of them into one picture.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,8 +21,9 @@ from tqdm import tqdm
 
 from agents import train
 from agents.command import answer, require_count
+from agents.lock import held
 from agents.pictures.curves import write_figure
-from agents.run_folder import RunFolderError, make_folder, provenance, write_json, write_text
+from agents.run_folder import RunFolderError, lock_folder, make_folder, provenance, write_json, write_text
 from agents.scoring.comparison import comparison
 from agents.scoring.interquartile import FEW, RESAMPLES
 from agents.scoring.learning_curve import curves, read_updates, summed_up
@@ -75,9 +77,16 @@ def run(arguments: Arguments) -> None:
 def train_and_draw(arguments: Arguments) -> None:
     """Train what is not trained yet, gather, draw, ship."""
     wanted = experiments(arguments)
-    config: Any = arguments.config
+    config: Any = arguments.config  # which is there
     out = arguments.out or Path("runs/curves") / config.stem
     make_folder(out)
+    with contextlib.ExitStack() as locks:
+        lock_folder(out, locks)
+        curve_in(arguments, wanted, out)
+
+
+def curve_in(arguments: Arguments, wanted: list[Experiment], out: Path) -> None:
+    """Do so in a folder that is this process's alone."""
     folders = [out / f"seed{each.seed}" for each in wanted]
     runs = []
     for each, folder in zip(wanted, folders, strict=True):
@@ -126,7 +135,8 @@ def trained(wanted: Experiment, arguments: Arguments, folder: Path) -> dict[str,
             return record
         if (folder / NEWEST).exists() or (folder / PREVIOUS).exists():
             return train.trained(train.Arguments(resume=folder))[2]
-        shutil.rmtree(folder)  # killed before its first checkpoint: nothing is lost
+        with held(folder):  # or another process has only just begun there
+            shutil.rmtree(folder)  # killed before its first checkpoint: nothing is lost
     changes = (*arguments.set, f"seed={wanted.seed}")
     return train.trained(train.Arguments(arguments.config, changes, out=folder))[2]
 

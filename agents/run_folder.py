@@ -6,8 +6,12 @@ import json
 import os
 import platform
 import shutil
+import socket
+import stat
 import subprocess
 import sys
+import time
+import zlib
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +19,10 @@ from typing import Any
 
 import torch
 
+from agents.lock import NAME as LOCK
+from agents.lock import held
+
+HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"  # whose process it is that writes a part of a file
 WORTH_KEEPING = ("checkpoint.pt", "checkpoint.previous.pt", "policy.safetensors", "not_finite.pt")
 PACKAGES = ("lunar-env", "torch", "warp-lang", "numpy", "gymnasium", "stable-baselines3", "sb3-contrib")
 
@@ -23,11 +31,19 @@ class RunFolderError(RuntimeError):
     """Raised when a run's folder cannot be written or read; the message names the folder and the remedy."""
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then put it in place in one step.
+
+    It may be read by whom the umask lets read it, whatever made it: some libraries keep their files to themselves.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{HOST}.part")
     try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch()
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         write(temporary)
+        with contextlib.suppress(OSError):  # some file systems know no modes
+            os.chmod(temporary, mode)
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -54,15 +70,66 @@ def write_json(path: Path, tree: Any) -> None:
     write_text(path, json.dumps(tree, indent=2) + "\n")
 
 
-def new_run_folder(out: Path | None, name: str, seed: int) -> Path:
-    """Make a fresh folder: ``out``, or runs/<time>_<name>_s<seed>. A folder that holds a run is not overwritten."""
+def new_run_folder(out: Path | None, name: str, seed: int, locks: contextlib.ExitStack) -> Path:
+    """Make a fresh folder: ``out``, or runs/<time>_<name>_s<seed>. A folder that holds a run is not overwritten.
+
+    It is locked until ``locks`` are let go.
+    """
     if out is None:
         stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
         out = Path("runs") / f"{stamp}_{name}_s{seed}"
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunFolderError(f"{out} already holds something; choose another --out, or go on with --resume {out}")
+    taken = RunFolderError(f"{out} already holds something; choose another --out, or go on with --resume {out}")
+    if os.path.lexists(out) and not out.is_dir():
+        raise taken
     make_folder(out)
+    lock_folder(out, locks)
+    if any(path.name != LOCK for path in out.iterdir()):
+        raise taken
     return out
+
+
+def lock_folder(folder: Path, locks: contextlib.ExitStack) -> None:
+    """Keep other processes out of a folder until ``locks`` are let go, and clear away what a killed one left half done.
+
+    Raises LockedError or RunFolderError.
+    """
+    try:
+        locks.enter_context(held(folder))
+    except OSError as error:
+        raise RunFolderError(f"cannot write into {folder}: {error.strerror}") from None
+    clear_parts(folder, alone=True)
+
+
+def clear_parts(folder: Path, name: str = "*", alone: bool = False) -> None:
+    """Remove what processes that are dead left of files that they were writing.
+
+    Args:
+        folder: where they wrote.
+        name: of the files, or a pattern.
+        alone: whether nobody else writes here. If not, what another machine has written within a day may still be.
+    """
+    for part in folder.glob(f".{name}.*.part"):
+        process, _, host = part.name.split(".")[-2].partition("-")
+        here = host in ("", HOST)
+        with contextlib.suppress(OSError):
+            old = time.time() - part.stat().st_mtime > 86_400.0
+            if process.isdecimal() and (not lives(int(process)) if here else alone or old):
+                part.unlink()
+
+
+def lives(process: int) -> bool:
+    """Whether another process of this machine runs; on Windows, which cannot be asked so, it counts as if it did."""
+    if process == os.getpid():
+        return False  # it has only just begun: the file is of one that had its number before
+    if sys.platform == "win32":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it runs, and is another user's
+        pass
+    return True
 
 
 @contextlib.contextmanager
@@ -83,7 +150,8 @@ def make_folder(out: Path) -> None:
     """Make a folder that can be written into, before hours are spent on what shall go there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".probe"
+        clear_parts(out)
+        probe = out / f".probe.{os.getpid()}-{HOST}.part"
         probe.touch()
         probe.unlink()
     except OSError as error:

@@ -17,7 +17,14 @@ from agents.command import answer
 from agents.evaluate import Campaign, check, evaluate
 from agents.policy.network import read_card
 from agents.reading import read_json
-from agents.run_folder import RunFolderError, emptied_if_nothing_came, new_run_folder, provenance, write_json
+from agents.run_folder import (
+    RunFolderError,
+    emptied_if_nothing_came,
+    lock_folder,
+    new_run_folder,
+    provenance,
+    write_json,
+)
 from agents.training.experiment import ConfigError, Experiment, experiment, load_experiment
 from agents.training.prepare import first_process, learner_of, scenarios_of
 
@@ -38,15 +45,22 @@ class Arguments:
 
 def main() -> int:
     """The command line. Returns the exit code."""
-    stays = "the newest checkpoint stays in the run's folder, go on with --resume"
+    stays = (
+        "what a checkpoint has is kept in the run's folder, go on with --resume; without one the folder is free again"
+    )
     return answer("agents.train", Arguments, run, __doc__, interrupted=stays)
 
 
 def run(arguments: Arguments) -> None:
-    """Prepare the folder, train, evaluate."""
-    wanted, folder, record = trained(arguments)
-    if not first_process():
-        return
+    """Prepare the folder, train, evaluate. The folder is this process's alone until all is done."""
+    with contextlib.ExitStack() as locks:
+        wanted, folder, record = trained_in(arguments, locks)
+        if first_process():
+            evaluate_run(wanted, folder, record)
+
+
+def evaluate_run(wanted: Experiment, folder: Path, record: dict[str, Any]) -> None:
+    """Fly what was trained beside the classical pilots."""
     training = record["training"]
     facts = [
         ("command", record["command"]),
@@ -64,15 +78,22 @@ def trained(
     arguments: Arguments, listener: Callable[..., None] | None = None
 ) -> tuple[Experiment, Path, dict[str, Any]]:
     """Prepare the folder and train, without the final evaluation. Returns what ``run.json`` holds as well."""
-    wanted, folder = open_run(arguments)
-    resume = arguments.resume is not None
-    with contextlib.nullcontext() if resume or listener is not None else emptied_if_nothing_came(folder):
-        return wanted, folder, train_in(wanted, folder, resume, listener)
+    with contextlib.ExitStack() as locks:
+        return trained_in(arguments, locks, listener)
 
 
-def train_in(
-    wanted: Experiment, folder: Path, resume: bool, listener: Callable[..., None] | None = None
-) -> dict[str, Any]:
+def trained_in(
+    arguments: Arguments, locks: contextlib.ExitStack, listener: Callable[..., None] | None = None
+) -> tuple[Experiment, Path, dict[str, Any]]:
+    """The same, in a folder that stays locked until ``locks`` are let go."""
+    wanted, folder = open_run(arguments, locks)
+    if arguments.resume is not None or listener is not None:
+        return wanted, folder, train_on(wanted, folder, arguments.resume is not None, listener)
+    with emptied_if_nothing_came(folder):
+        return wanted, folder, train_on(wanted, folder, False, None)
+
+
+def train_on(wanted: Experiment, folder: Path, resume: bool, listener: Callable[..., None] | None) -> dict[str, Any]:
     """Train in a folder that is ready. Returns what ``run.json`` holds."""
     scenario, practice = scenarios_of(wanted)
     record = {"seed": wanted.seed, **provenance(wanted.device)}
@@ -97,8 +118,8 @@ def train_in(
     return record
 
 
-def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
-    """The experiment and its folder: fresh, or the one to resume."""
+def open_run(arguments: Arguments, locks: contextlib.ExitStack) -> tuple[Experiment, Path]:
+    """The experiment and its folder, locked by the first process: fresh, or the one to resume."""
     if arguments.resume is not None:
         path = arguments.resume / "config.json"
         if arguments.config is not None or arguments.set or arguments.out is not None:
@@ -106,9 +127,12 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
                 "--resume takes everything from the run's folder; give no configuration, --set or --out with it"
             )
         try:
-            return experiment(read_json(path)["experiment"], str(path)), arguments.resume
+            wanted = experiment(read_json(path)["experiment"], str(path))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(f"cannot resume {arguments.resume}: {path} is missing or broken ({error})") from None
+        if first_process():
+            lock_folder(arguments.resume, locks)
+        return wanted, arguments.resume
     if arguments.config is None:
         raise ConfigError("name a configuration, such as configs/resilience.toml, or --resume a run")
     wanted = load_experiment(arguments.config, arguments.set)
@@ -117,7 +141,7 @@ def open_run(arguments: Arguments) -> tuple[Experiment, Path]:
     learner_of(wanted.algorithm)
     if not first_process():
         return wanted, Path()  # the learner says which folder the first process has made
-    folder = new_run_folder(arguments.out, arguments.config.stem, wanted.seed)
+    folder = new_run_folder(arguments.out, arguments.config.stem, wanted.seed, locks)
     resolved = {
         "experiment": wanted.model_dump(mode="json"),
         "scenario": scenario.to_dict(),

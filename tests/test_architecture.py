@@ -53,6 +53,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "__init__",
         "seeds",
         "reading",
+        "lock",
         "run_folder",
         "command",
         "guidance",

@@ -118,7 +118,7 @@ BATCHES: list[tuple[dict[str, Any], str]] = [
     ({"device": 10**30}, "device must be"),
     ({"device": None}, "device must be"),
     ({"device": "x" * 10_000}, "device must be"),
-    ({"seed": HUGE}, "seed must be a whole number from 0 to 2^64 - 1"),
+    ({"seed": -HUGE}, "seed must be a whole number of at least 0"),
 ]
 
 

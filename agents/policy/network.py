@@ -1,5 +1,6 @@
 """The learned pilot: a small network, saved as safetensors and JSON. Loading one never runs anybody's code."""
 
+import hashlib
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -7,19 +8,28 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import nn
 
 from agents.policy.features import Features
+from agents.reading import UnreadableError, read_json
 from agents.run_folder import write_atomic, write_json
 from lunar_env import Scenario
 from lunar_env.flying.pilot import PILOTS_OWN, CannotFlyError, require_control
 from lunar_env.missions import PRESETS
 
-FORMAT = "lunar_env.policy/1"
+FORMAT = "lunar_env.policy/2"
+UNSEALED = "lunar_env.policy/1"  # whose cards have no checksums: what it says and what it weighs is taken as it is
 WEIGHTS, CARD = "policy.safetensors", "policy.json"
 CELLS: dict[str, Any] = {"gru": nn.GRUCell, "lstm": nn.LSTMCell}
 PLAIN: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever torch's defaults are
+SAYS = ("format", "control", "history", "hidden", "scenario", "sha256")
+UNSAID: dict[str, Any] = {  # what a card means that says nothing of it: older ones lack these
+    "memory": {"kind": "none", "size": 0},
+    "squash": False,
+    "differences": False,
+    "wishes": {},
+}
 LARGEST = 4096  # layer or history that a card may ask for: a wrong card shall not fill the memory
 
 
@@ -112,7 +122,10 @@ class LearnedPilot:
 
 
 def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, further: dict[str, Any]) -> None:
-    """Write weights and card. ``further``: the card's other fields, such as seed, trained_steps and wishes."""
+    """Write weights and card. ``further``: the card's other fields, such as seed, trained_steps and wishes.
+
+    The card has the checksums of both: what is damaged or changed on the disk is not flown.
+    """
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     hidden = [layer.out_features for layer in network.layers if isinstance(layer, nn.Linear)][:-1]
     card = {
@@ -125,20 +138,28 @@ def save_policy(folder: Path, network: PolicyNetwork, scenario: Scenario, furthe
         "scenario": scenario.name,
         **further,
     }
-    write_atomic(folder / WEIGHTS, lambda temporary: save_file(weights, str(temporary)))
-    write_json(folder / CARD, card)
+    content = save(weights)
+    card["sha256"] = hashlib.sha256(content).hexdigest()
+    write_atomic(folder / WEIGHTS, lambda temporary: temporary.write_bytes(content))
+    write_json(folder / CARD, {**card, "flies": seal_of(card)})
+
+
+def seal_of(card: dict[str, Any]) -> str:
+    """The SHA-256 of all that a card says of how its policy flies, the checksum of the weights among it."""
+    says = {**UNSAID, **{key: card[key] for key in (*SAYS, *UNSAID) if key in card}}
+    return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a saved policy."""
     path = folder / CARD
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = read_json(path)
     except FileNotFoundError:
         raise PolicyFileError(
             f"no policy in {folder}: {CARD} is missing; name a finished run or a shipped pilot"
         ) from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnreadableError) as error:
         raise PolicyFileError(f"{path} cannot be read as JSON: {error}") from None
     needed = {"format": str, "control": str, "history": int, "hidden": list}
     for key, kind in needed.items():
@@ -147,20 +168,25 @@ def read_card(folder: Path) -> dict[str, Any]:
     sizes = [card["history"], *card["hidden"]]
     if not all(type(size) is int and 1 <= size <= LARGEST for size in sizes):
         raise PolicyFileError(f"{path}: history and hidden are whole numbers from 1 to {LARGEST}, got {sizes}")
-    memory = card.setdefault("memory", {"kind": "none", "size": 0})  # cards from before there was one lack it
+    memory = card.setdefault("memory", dict(UNSAID["memory"]))
     if not isinstance(memory, dict) or memory.get("kind") not in ("none", *CELLS):
         raise PolicyFileError(f"{path}: memory.kind must be one of none, {', '.join(CELLS)}, got {memory!r}")
     least = 0 if memory["kind"] == "none" else 1
     if type(memory.get("size")) is not int or not least <= memory["size"] <= least * LARGEST:
         raise PolicyFileError(f"{path}: memory.size must be {least} to {least * LARGEST}, got {memory.get('size')!r}")
-    wishes = card.setdefault("wishes", {})  # older cards lack it, and the next one
+    wishes = card.setdefault("wishes", {})
     if not isinstance(wishes, dict) or not all(path.split(".")[0] in PILOTS_OWN for path in wishes):
         raise PolicyFileError(f"{path}: wishes are changes to {' and '.join(PILOTS_OWN)}, got {wishes!r}")
     for key in ("squash", "differences"):
         if type(card.setdefault(key, False)) is not bool:
             raise PolicyFileError(f"{path}: {key} must be true or false, got {card[key]!r}")
-    if card["format"] != FORMAT:
+    if card["format"] not in (FORMAT, UNSEALED):
         raise PolicyFileError(f"{path} has format {card['format']!r}, this version reads {FORMAT!r}")
+    if card["format"] == FORMAT and card.get("flies") != seal_of(card):
+        raise PolicyFileError(
+            f"{path} is not what was saved: its checksum is another; put it back as it was, train again, or go on "
+            "with the run"
+        )
     return card
 
 
@@ -188,16 +214,27 @@ def sensors_in_words(scenario: Scenario) -> str:
     return " and ".join(words)
 
 
+def read_weights(folder: Path, card: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The weights of a policy by name, if they are those of which its card has the checksum."""
+    path = folder / WEIGHTS
+    try:
+        content = path.read_bytes()
+        if card["format"] == FORMAT and hashlib.sha256(content).hexdigest() != card.get("sha256"):
+            raise PolicyFileError(
+                f"{path} is damaged, or of another moment than {CARD}: its checksum is another; put back the file that "
+                "was saved, train again, or go on with the run"
+            )
+        return load(content)
+    except FileNotFoundError:
+        raise PolicyFileError(f"no weights in {folder}: {WEIGHTS} is missing") from None
+    except (SafetensorError, OSError) as error:
+        raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
+
+
 def load_policy(folder: Path, scenario: Scenario, device: torch.device | str = "cpu") -> LearnedPilot:
     """The pilot saved in a folder, ready to fly a scenario. Everything is checked before it is believed."""
     card = read_card(folder)
-    path = folder / WEIGHTS
-    try:
-        weights = load_file(str(path))
-    except FileNotFoundError:
-        raise PolicyFileError(f"no weights in {folder}: {WEIGHTS} is missing") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise PolicyFileError(f"{path} is not a whole safetensors file ({error}); pickles are never read") from None
+    path, weights = folder / WEIGHTS, read_weights(folder, card)
     require_control(folder.name, scenario, card["control"])
     features = Features(scenario, card["differences"])
     _require_seen(folder.name, card, weights, features.size, scenario)

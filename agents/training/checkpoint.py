@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from agents.run_folder import RunFolderError, write_atomic
+from agents.run_folder import RunFolderError, clear_parts, write_atomic
 
 NEWEST, PREVIOUS, DAMAGED = "checkpoint.pt", "checkpoint.previous.pt", "checkpoint.damaged.pt"
 FORMAT = "lunar_env.checkpoint/1"
@@ -64,8 +64,7 @@ def load_checkpoint(
         common: from the steps of this process's checkpoints to those that all processes have; None if it is alone.
     """
     newest, previous = (_place(folder, name, rank) for name in (NEWEST, PREVIOUS))
-    for part in folder.glob(f".{newest.name}.*.part"):  # what a kill left of a checkpoint that was being written
-        part.unlink(missing_ok=True)
+    clear_parts(folder, newest.name)
     found: dict[Path, dict[str, Any]] = {}
     problems: dict[Path, str] = {}
     for path in (newest, previous):

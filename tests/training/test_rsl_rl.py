@@ -31,6 +31,7 @@ from agents.training.prepare import check_start, scenarios_of
 from agents.training.progress import FORGETS, SPEEDS, TERMS, TOTALS, Diary, Tally
 from agents.training.rsl_rl.dialect import GROUPS, Descents, ExactTimeoutPPO, extract_policy, mini_batches
 from agents.training.rsl_rl.learner import Learner, learn
+from agents.training.stopping import Stopping
 from lunar_env import Descent, Outcome, load_scenario
 
 LANDERS, STEPS = 32, 24
@@ -445,7 +446,7 @@ def test_the_practice_becomes_harder_as_the_learner_lands(tmp_path):
     for name in ("lander", "episode", "seed_low"):
         assert torch.equal(made.descents.descent.state[f"episode.{name}"], fresh.state[f"episode.{name}"]), name
     with Diary(tmp_path, wanted.total_steps, 0) as diary:
-        made.learn(diary)
+        made.learn(diary, Stopping(tmp_path))
     shown = [value for _, value in written(tmp_path)["curriculum/severity"]]
     assert len(shown) == 6
     assert shown[0] == 0.25, "the metric of a rollout is not the severity that it was flown at"

@@ -22,6 +22,7 @@ from agents.training.progress import Diary, Listener, Tally
 from agents.training.rsl_rl.dialect import Descents, build, extract_policy, quieten
 from agents.training.rsl_rl.processes import from_the_first, on_all, on_any, process_group, sums_of_all
 from agents.training.stages import Stages
+from agents.training.stopping import Stopping
 from lunar_env import Scenario
 
 
@@ -117,8 +118,8 @@ class Learner:
         self.seconds_learning += time.perf_counter() - began
         return losses
 
-    def learn(self, diary: Diary) -> None:
-        """Train from ``steps`` to the end of the experiment, with checkpoints on the way."""
+    def learn(self, diary: Diary, stopping: Stopping) -> None:
+        """Train from ``steps`` to the end of the experiment, with checkpoints on the way, or to where it is stopped."""
         saved = began = time.perf_counter()
         before = self.seconds
         while self.steps < self.experiment.total_steps:
@@ -135,10 +136,13 @@ class Learner:
             if self.stages is not None:
                 self.stages.enter(self.steps)
             # The first process's clock decides for all: their checkpoints have to be of one moment.
-            due = now - saved > self.experiment.checkpoint_every
+            stops = on_any(stopping.asked, self.device)
+            due = stops or now - saved > self.experiment.checkpoint_every
             if self.steps < self.experiment.total_steps and from_the_first(due):
                 saved = now
                 self.save()
+                if stops:
+                    stopping.end()
         self.save()
 
     def metrics(self, losses: dict[str, float], seconds: float) -> dict[str, float]:
@@ -286,8 +290,9 @@ def learn(
             common = on_all if learner.ranks > 1 else None
             learner.restore(load_checkpoint(folder, experiment.model_dump(mode="json"), learner.rank, common))
         before, seconds_before = learner.steps, learner.seconds
-        with Diary(folder, experiment.total_steps, before, learner.rank == 0, listener) as diary:
-            learner.learn(diary)
+        diary = Diary(folder, experiment.total_steps, before, learner.rank == 0, listener)
+        with Stopping(folder) as stopping, diary:
+            learner.learn(diary, stopping)
     seconds = max(learner.seconds - seconds_before, 1e-9)
     return {
         "steps": learner.steps,

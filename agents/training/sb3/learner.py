@@ -18,6 +18,7 @@ from agents.training.progress import Diary, Listener, Tally
 from agents.training.sb3.dialect import build, extract_policy
 from agents.training.sb3.guard import FiniteGuard
 from agents.training.sb3.state import restore, snapshot
+from agents.training.stopping import Stopping
 from lunar_env import Scenario
 from lunar_env.sb3 import LanderVecEnv
 
@@ -53,6 +54,7 @@ class ProgressCallback(BaseCallback):
         super().__init__()
         self.experiment, self.scenario, self.folder, self.environment = experiment, scenario, folder, environment
         self.diary: Diary  # opened when it is known how far the run has come
+        self.stopping = Stopping(folder)
         self.tally = Tally(environment.descent)
         self.physics, self.learning = Stopwatch(), Stopwatch()
         environment.step_wait = self.physics.timed(environment.step_wait)  # type: ignore[method-assign]
@@ -87,8 +89,10 @@ class ProgressCallback(BaseCallback):
     def _on_rollout_start(self) -> None:
         if self.num_timesteps - self.logged_at >= self.round:
             self.log()
-            if time.perf_counter() - self.saved_at > self.experiment.checkpoint_every:
+            if self.stopping.asked or time.perf_counter() - self.saved_at > self.experiment.checkpoint_every:
                 self.save()
+            if self.stopping.asked:
+                self.stopping.end()
 
     def _on_training_end(self) -> None:
         if self.num_timesteps > self.logged_at:
@@ -153,7 +157,8 @@ def learn(
             raise RunFolderError(f"the checkpoint in {folder} does not fit ({error}); start the run anew") from None
         del saved  # a replay buffer is large
     before = model.num_timesteps
-    with Diary(folder, experiment.total_steps, before, listener=listener) as progress.diary:
+    diary = Diary(folder, experiment.total_steps, before, listener=listener)
+    with progress.stopping, diary as progress.diary:
         # The guard stands first, so that what it stops is not kept.
         callbacks: list[BaseCallback] = [FiniteGuard(folder, experiment.seed), progress]
         steps = max(experiment.total_steps - before, 0)
