@@ -116,7 +116,7 @@ BROKEN = {
     "a card that is a list": (lambda folder: (folder / CARD).write_text("[1]"), [CARD, "'format'"]),
     "another format": (
         lambda folder: change_card(folder, format="lunar_env.policy/99"),
-        [CARD, "policy/99", "policy/1"],
+        [CARD, "policy/99", "policy/2"],
     ),
     "a card without its control mode": (lambda folder: change_card(folder, control=None), [CARD, "'control'"]),
     "a card without its layers": (lambda folder: change_card(folder, hidden=None), [CARD, "'hidden'"]),
@@ -139,6 +139,7 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_policy_is_refused_with_the_file_and_what_is_wrong(case, tmp_path):
     saved(tmp_path)
+    change_card(tmp_path, format="lunar_env.policy/1", sha256=None, flies=None)  # without checksums, as older ones
     load_policy(tmp_path, RESILIENCE)
     damage, words = BROKEN[case]
     damage(tmp_path)
