@@ -97,9 +97,9 @@ def holder(folder: Path) -> Iterator[int]:
 
 
 def test_a_folder_has_one_writer_and_a_killed_one_leaves_no_lock(tmp_path: Path) -> None:
-    with holder(tmp_path) as number:
-        with pytest.raises(LockedError, match=rf"is being written by process {number} on "), held(tmp_path):
-            pass
+    words = r"is being written by process \d+ on "
+    with holder(tmp_path), pytest.raises(LockedError, match=words), held(tmp_path):
+        pass
     with held(tmp_path), pytest.raises(LockedError), held(tmp_path):
         pass
     assert not list(tmp_path.iterdir())
