@@ -24,11 +24,12 @@ def comparison(curves: Mapping[str, Mapping[str, Any]]) -> str:
 
 def line(name: str, curve: Mapping[str, Any]) -> str:
     """One experiment."""
-    middle, low, high = (curve["validation"][key][0] for key in ("interquartile_mean", "low", "high"))
+    values = (curve["validation"][key][0] for key in ("interquartile_mean", "low", "high"))
+    middle, low, high = ("-" if value is None else f"{value:.3f}" for value in values)  # one seed has no interval
     worst = min(run["validation"]["landed"] / run["validation"]["episodes"] for run in curve["runs"])
     speed = median(run["steps"] / run["seconds"] for run in curve["runs"])
     decisions, seconds = (reached(curve[axis]) for axis in ("decisions", "seconds"))
-    return f"| {name} | {middle:.3f} [{low:.3f}, {high:.3f}] | {worst:.3f} | {decisions} | {seconds} | {speed:,.0f} |"
+    return f"| {name} | {middle} [{low}, {high}] | {worst:.3f} | {decisions} | {seconds} | {speed:,.0f} |"
 
 
 def reached(curve: Mapping[str, Any]) -> str:
