@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import torch
 import warp as wp
 
+from lunar_env.kernel.cache import ready, start_warp
 from lunar_env.kernel.room import require_memory
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import Range, whole_ticks
@@ -154,7 +155,7 @@ class _Rollout(torch.autograd.Function):
         forcing.radius = _fixed(scenario, "moon.radius")
         forcing.dry_mass = _fixed(scenario, "mass.dry")
 
-        wp.init()
+        start_warp()
         device = wp.device_from_torch(thrust.device)
         with _beside(thrust), wp.Tape() as tape:
             kinds = {"device": device, "requires_grad": True}
@@ -163,6 +164,7 @@ class _Rollout(torch.autograd.Function):
                 wp.to_torch(array)[0] = start
             thrusts = wp.from_torch(thrust, dtype=wp.vec3, grad=torch.zeros_like(thrust))
             rest = wp.zeros((landers, 7), dtype=float, device=device)
+            ready((fly,), device)
             for step in range(steps):
                 numbers = [step, step // per_thrust, duration, exhaust * STANDARD_GRAVITY, forcing]
                 wp.launch(fly, dim=landers, inputs=[*numbers, thrusts, *path, rest], device=device)

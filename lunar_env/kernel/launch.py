@@ -1,7 +1,8 @@
 """Kernels on a device: compiled once, recorded with the tables that they take, replayed at every decision."""
 
+import os
 import sys
-import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 import warp as wp
 
-from lunar_env.kernel.builds import WHOLE, Build, build_of
+from lunar_env.kernel.builds import WHOLE, build_of
+from lunar_env.kernel.cache import ready, start_warp
 from lunar_env.kernel.layout import columns, shared, structs, words
 from lunar_env.kernel.memory import State
 from lunar_env.kernel.room import MOST_THREADS, whole_number
@@ -72,10 +74,11 @@ class Launch:
     def _record(self, threads: int) -> list[Any]:
         """Record the step's launches once: replaying one costs microseconds, a new one tens of them."""
         device = wp.device_from_torch(self.device)
-        load_kernels(self.build, device)
+        ready((self.build.advance if device.is_cuda else self.build.advance_abreast, self.build.reset), device)
         self.threads = threads
+        self.make_pool()
+        _living.add(self)
         edges = [self.num_landers * part // self.threads for part in range(self.threads + 1)]
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
         inputs = [self.tables, self.settings]
         if device.is_cuda:
             return [wp.launch(self.build.advance, dim=self.num_landers, inputs=inputs, device=device, record_cmd=True)]
@@ -89,6 +92,10 @@ class Launch:
             )
             for first, end in pairwise(edges)
         ]
+
+    def make_pool(self) -> None:
+        """The threads beside the caller's own, which begin when they are first needed."""
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     def advance(self) -> None:
         """Fly one decision on ``actions``, in place and without a copy."""
@@ -121,6 +128,7 @@ class Launch:
 
     def _launch(self, kernel: wp.Kernel, *inputs: Any) -> None:
         device = wp.device_from_torch(self.device)
+        ready((kernel,), device)
         wp.launch(kernel, dim=self.num_landers, inputs=list(inputs), device=device, stream=self._stream())
 
     def _stream(self) -> Any:
@@ -147,8 +155,7 @@ def checked_device(device: str | torch.device) -> torch.device:
         raise ValueError(f'device must be "cpu" or "cuda" (or "cuda:1", ...), got {shown(device)}') from None
     if chosen.type not in ("cpu", "cuda") or (chosen.type == "cpu" and chosen.index):
         raise ValueError(f'device must be "cpu" or "cuda", got {shown(device)}')
-    wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # Warp's banner would spoil piped output
-    wp.init()
+    start_warp()
     if chosen.type == "cuda":
         if not torch.cuda.is_available():
             raise RuntimeError(f'device={device!r} was asked for, but torch finds no CUDA GPU; use device="cpu"')
@@ -161,24 +168,17 @@ def checked_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-_loaded: set[tuple[Build, str]] = set()
+_living: weakref.WeakSet[Launch] = weakref.WeakSet()
 
 
-def load_kernels(build: Build, device: Any) -> None:
-    """Compile the kernels, or take them from Warp's cache; say so when it takes long."""
-    if (build, device.alias) in _loaded:
+def _begin_in_a_forked_child() -> None:
+    """Give a forked child what a fork does not: threads. Those of the parent are not in it, and waiting would not end."""
+    if not _living:
         return
-    notice = threading.Timer(
-        2.0,
-        print,
-        [f"lunar_env: compiling the physics for {device.alias}; once, some 10 s, then cached ..."],
-        {"file": sys.stderr},
-    )
-    notice.daemon = True
-    notice.start()
-    try:
-        kernels = (build.advance if device.is_cuda else build.advance_abreast, build.reset)
-        wp.force_load(device, [kernel.module for kernel in kernels], max_workers=len(kernels))  # side by side
-    finally:
-        notice.cancel()
-    _loaded.add((build, device.alias))
+    for launch in list(_living):
+        launch.make_pool()
+    torch.set_num_threads(1)  # torch's own are gone as well, and its next large operation would wait for them
+
+
+if sys.platform != "win32":  # which has no forks
+    os.register_at_fork(after_in_child=_begin_in_a_forked_child)

@@ -10,6 +10,7 @@ from gymnasium.error import DependencyNotInstalled
 
 from lunar_env.descent import Descent
 from lunar_env.extras import missing
+from lunar_env.kernel.cache import ready
 from lunar_env.kernel.layout import columns, structs
 from lunar_env.kernel.tables import Lander, WorldDrawn
 from lunar_env.rendering.scene import Scene
@@ -84,6 +85,7 @@ def scene_of(descent: Descent, row: int = 0) -> Scene:
     terrain = descent.scenario.terrain
     maps, _ = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, torch.device("cpu"))
     views = wp.zeros(1, dtype=View, device="cpu")
+    ready((view,), wp.get_device("cpu"))
     wp.launch(
         view,
         dim=1,
@@ -127,6 +129,7 @@ def ground_profile(surface: torch.Tensor, maps: Maps, y: float) -> Callable[[np.
         x = np.ascontiguousarray(downrange, dtype=np.float32)
         height = np.empty_like(x)
         shared: list[Any] = [wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height)]
+        ready((profile,), wp.get_device("cpu"))
         wp.launch(profile, dim=x.size, inputs=[structs(surface, Surface), shared[0], y, maps, shared[1]], device="cpu")
         return height
 
