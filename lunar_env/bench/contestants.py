@@ -155,6 +155,7 @@ def stable_baselines(device: str, rollouts: int) -> Iterator[Contestant]:
 
         scenario = load_scenario(SCENARIO, decision_period=PERIOD)
         env, practice = (LanderVecEnv(scenario, LEARNERS, device=device) for _ in range(2))
+        env.reset()
         actions = (torch.rand(8, *env.descent.actions.shape, dtype=torch.float32, device="cpu") * 2.0 - 1.0).numpy()
         yield fly(FLYING, env.descent, in_turn(env.step, actions))
         # On the CPU, as it advises for small networks.

@@ -111,18 +111,16 @@ def loaded(modules: Sequence[Any], device: Any, load: Callable[[], None]) -> Non
         if not any(there):
             raise RuntimeError(f"the physics cannot be compiled ({_line(error)})") from error
         # Something is wrong with what was there, though no checksum says so: an older list, another program's file.
-        print(
-            f"lunar_env: what is compiled in {folders[0].parent} cannot be used; compiling it again ...",
-            file=sys.stderr,
-        )
+        place = folders[0].parent
+        print(f"lunar_env: what is compiled in {place} cannot be used; compiling it again ...", file=sys.stderr)
         for module, folder in zip(modules, folders, strict=True):
             shutil.rmtree(folder, ignore_errors=True)
-            module.mark_modified()
+            module.unload()
         try:
             load()
         except Exception as again:
             _require_writable(again)
-            raise RuntimeError(f"the physics cannot be compiled ({_line(again)}); clear {folders[0].parent}") from again
+            raise RuntimeError(f"the physics cannot be compiled ({_line(again)}); clear {place}") from again
     for folder in folders:
         _seal(folder)
 

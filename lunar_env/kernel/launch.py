@@ -172,7 +172,7 @@ _living: weakref.WeakSet[Launch] = weakref.WeakSet()
 
 
 def _begin_in_a_forked_child() -> None:
-    """Give a forked child what a fork does not: threads. Those of the parent are not in it, and waiting would not end."""
+    """Give a forked child threads of its own: to wait for those of its parent, which are not in it, has no end."""
     if not _living:
         return
     for launch in list(_living):

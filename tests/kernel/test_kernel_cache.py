@@ -50,9 +50,17 @@ def empty(file: Path) -> None:
 DAMAGES = {"half": half, "garbage": garbage, "empty": empty, "gone": Path.unlink}
 
 
-@pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "without checksums"])
-@pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("kind", ["*.o", "*.meta"])
+CASES = [
+    pytest.param(
+        kind, damage, sealed, marks=[] if (kind, damage, sealed) == ("*.o", "half", True) else pytest.mark.slow
+    )
+    for kind in ("*.o", "*.meta")
+    for damage in DAMAGES
+    for sealed in (True, False)
+]
+
+
+@pytest.mark.parametrize(("kind", "damage", "sealed"), CASES)
 def test_a_damaged_file_is_compiled_again(kind: str, damage: str, sealed: bool, compiled: Path, tmp_path: Path) -> None:
     if not sealed and (damage, kind) == ("garbage", "*.o"):
         pytest.skip("without checksums only the linker can tell, which may take what looks like code")

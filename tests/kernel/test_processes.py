@@ -116,6 +116,7 @@ def test_nothing_is_printed_by_who_only_flies(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_several_that_compile_the_same_at_once_all_fly(tmp_path: Path) -> None:
     program = (
         "import json, torch; from lunar_env import Descent\n"
