@@ -15,12 +15,15 @@ from tqdm import tqdm
 
 from agents.command import answer, require_count
 from agents.limits.bound import NO_BOUND, episode_bounds
-from agents.pages.words import below_bound, table, wishes_words
+from agents.pages.chapter import Chapter
+from agents.pages.subjects import pilot_sentence, scenario_sentence
+from agents.pages.words import below_bound, table, wishes_words, worst_first
 from agents.pictures.recorded_flight import RecordedFlight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import fly_episodes, fly_traced
 from agents.scoring.statistics import against_bound, landing_box
+from agents.scoring.telling import telling_episode
 from agents.seeds import EVALUATION, PURPOSES
 from lunar_env import Descent, Scenario, load_scenario
 from lunar_env.flying.episodes import CHUNK, Endings
@@ -32,6 +35,7 @@ from lunar_env.flying.wishes import wished
 from lunar_env.task import TOUCHED
 
 FAILURES = "failures.json"
+MOST_DRAWN = 6  # scenarios whose flights the report draws
 MOST_LISTED = 1_000  # failures of one pilot in one scenario
 
 
@@ -50,7 +54,7 @@ class Arguments:
     out: Path = Path("runs/evaluation")
     """Where the results go; replaces what is there."""
     flight: str = ""
-    """Scenario whose first episode the report draws; by default the first one."""
+    """A scenario that the report draws first; by default the hardest of those that were flown."""
     device: str = "cpu"
     """Where the landers and the pilots compute."""
 
@@ -88,7 +92,7 @@ def run(arguments: Arguments) -> int:
             episodes=arguments.episodes,
             seed=arguments.seed,
             out=arguments.out,
-            flight=arguments.flight or scenarios[0].name,
+            flight=arguments.flight,
             facts=facts,
             device=arguments.device,
         )
@@ -166,8 +170,9 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
 
 
 def flight_of(campaign: Campaign) -> Scenario:
-    """The scenario whose first episode is drawn."""
-    return next((s for s in campaign.scenarios if s.name == campaign.flight), None) or load_scenario(campaign.flight)
+    """The scenario that is drawn first."""
+    flown = next((s for s in campaign.scenarios if s.name == campaign.flight or not campaign.flight), None)
+    return flown or load_scenario(campaign.flight)
 
 
 def label(pilot: str) -> str:
@@ -231,32 +236,66 @@ def write_results(
         arrays.update({f"{key}/{name}": column for name, column in flights.record.items()})
     write_atomic(campaign.out / "episodes.npz", lambda path: save_arrays(path, arrays))
 
-    failed = {row["pilot"] for row in results if "failed" in row}
+    write_report(
+        campaign.out / "report.html",
+        results,
+        chapters(campaign, results, flown),
+        title=scenario_sentence(campaign.scenarios[0]) if len(campaign.scenarios) == 1 else title_of(campaign),
+        facts=campaign.facts,
+        pilots={label(pilot): pilot_sentence(pilot) for pilot in campaign.pilots},
+    )
+
+
+def title_of(campaign: Campaign) -> str:
+    """Of a report of several scenarios."""
+    return f"{len(campaign.pilots)} pilots in {len(campaign.scenarios)} scenarios"
+
+
+def chapters(campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Endings]) -> list[Chapter]:
+    """What the report draws: the scenario that was asked for, then the others, the hardest first."""
+    by_name = {scenario.name: scenario for scenario in campaign.scenarios}
+    drawn = flight_of(campaign)
+    order = [*worst_first(results), *by_name]
+    if campaign.flight and drawn.name not in order[:1]:
+        by_name.setdefault(drawn.name, drawn)
+        order.insert(0, drawn.name)
+    return [chapter(by_name[name], campaign, results, flown) for name in list(dict.fromkeys(order))[:MOST_DRAWN]]
+
+
+def chapter(
+    scenario: Scenario, campaign: Campaign, results: list[dict[str, Any]], flown: dict[str, Endings]
+) -> Chapter:
+    """One scenario: an episode that tells something, flown again by each pilot that can."""
+    endings = {label(pilot): flown.get(f"{scenario.name}/{label(pilot)}") for pilot in campaign.pilots}
+    known = {pilot: one for pilot, one in endings.items() if one is not None}
+    failed = {row["pilot"] for row in results if "failed" in row and row["scenario"] in (scenario.name, "")}
+    episode = telling_episode({pilot: one.outcome for pilot, one in known.items()})
     drawn: list[RecordedFlight] = []
     for pilot in campaign.pilots:
         if label(pilot) in failed:
             continue
         try:
-            drawn.append(drawn_flight(pilot, flight_of(campaign), campaign.seed))
+            drawn.append(drawn_flight(pilot, scenario, campaign.seed, episode))
         except Exception as error:  # the report goes without that picture
             print(f"{label(pilot)} is not drawn: {type(error).__name__}: {error}", file=sys.stderr)
-    first = campaign.scenarios[0].name
-    touchdowns = {
-        label(pilot): touchdown_speeds(flown[f"{first}/{label(pilot)}"])
-        for pilot in campaign.pilots
-        if f"{first}/{label(pilot)}" in flown
-    }
-    # The flown one first, the newest pilot beside it, in two columns.
-    drawn = drawn[:1] + drawn[:0:-1]
-    write_report(
-        campaign.out / "report.html",
-        results,
-        drawn,
-        title=f"{campaign.scenarios[0].summary}",
-        facts=campaign.facts,
-        touchdowns=touchdowns,
-        limits=landing_box(campaign.scenarios[0]),
+    return Chapter(
+        scenario.name,
+        scenario_sentence(scenario),
+        in_order(drawn),
+        episode,
+        landing_box(scenario),
+        {pilot: touchdown_speeds(one) for pilot, one in known.items()},
     )
+
+
+def in_order(drawn: list[RecordedFlight]) -> list[RecordedFlight]:
+    """The first that did not land, or the first; beside it the newest pilot that landed, or the newest; then others."""
+    if not drawn:
+        return drawn
+    first = next((flight for flight in drawn if flight and flight.outcome != "landed"), drawn[0])
+    others = [flight for flight in drawn[::-1] if flight is not first]
+    others.sort(key=lambda flight: flight is not None and flight.outcome != "landed")  # stable: the newest stays first
+    return [first, *others]
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -271,9 +310,9 @@ def touchdown_speeds(flights: Endings) -> np.ndarray:
     return np.stack([flights.record["descent_rate"][met], flights.record["lateral_speed"][met]], axis=1)
 
 
-def drawn_flight(pilot: str, scenario: Scenario, seed: int) -> RecordedFlight:
-    """Episode 0 of a scenario as the report draws it."""
-    return recorded(label(pilot), scenario, *fly_traced(pilot, scenario, seed))
+def drawn_flight(pilot: str, scenario: Scenario, seed: int, episode: int = 0) -> RecordedFlight:
+    """An episode of a scenario as the report draws it."""
+    return recorded(label(pilot), scenario, *fly_traced(pilot, scenario, seed, episode))
 
 
 if __name__ == "__main__":

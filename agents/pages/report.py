@@ -13,13 +13,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from agents.pages.chapter import Chapter
 from agents.pages.style import page
 from agents.pages.words import (
     altitude_sentence,
     below_bound,
     count,
     engine_sentence,
+    failure_words,
     headline,
+    headline_of,
     interval,
     number,
     overlay_sentence,
@@ -27,14 +30,16 @@ from agents.pages.words import (
     plane_sentence,
     touchdown_sentence,
     upright,
+    worst_first,
 )
 from agents.pictures import flights as figures
 from agents.pictures.flights import RecordedFlight, picture
 from agents.pictures.phase_plane import deceleration_of
 from agents.pictures.style import PILOTS, Frame, palette, to_svg
 from lunar_env.flying.statistics import STRICT
+from lunar_env.flying.wishes import wishes_in_words
 
-__all__ = ["RecordedFlight", "headline", "percent", "picture", "write_report"]
+__all__ = ["Chapter", "RecordedFlight", "headline", "percent", "picture", "write_report"]
 
 OUTCOMES = {  # colour of each in the bars: one green, and failures from vermilion to grey
     "landed": "#007f5c",
@@ -50,37 +55,70 @@ OUTCOMES = {  # colour of each in the bars: one green, and failures from vermili
 def write_report(
     path: str | PathLike[str],
     results: Sequence[Mapping[str, Any]],
-    flights: Sequence[RecordedFlight],
+    chapters: Sequence[Chapter],
     *,
     title: str,
     facts: Sequence[tuple[str, str]],
-    limits: Mapping[str, float],
-    touchdowns: Mapping[str, np.ndarray] | None = None,
+    pilots: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
     Args:
         path: the HTML file.
         results: one mapping per scenario and pilot, as ``lunar_env.flying.statistics.summary`` makes them, or with a
-            ``failed`` reason instead of numbers. The first scenario is the one of the headline.
-        flights: the first two, best of the same episode, are shown side by side; all are shown together.
+            ``failed`` reason instead of numbers.
+        chapters: the scenarios that are drawn, in their order; the hardest first, see ``words.worst_first``.
         title: stands above the headline.
         facts: label and text of what was run: command, commit, seed, device, versions.
-        limits: of a landing in the first scenario, as ``agents.scoring.statistics.landing_box`` has them.
-        touchdowns: for each pilot (k, 2) vertical and lateral speed at touchdown [m/s], in the first scenario.
+        pilots: what each pilot is, in a sentence.
     """
-    flights = [flight for flight in flights if flight.time.size]
-    touchdowns = {pilot: np.reshape(speeds, (-1, 2)).astype(float) for pilot, speeds in (touchdowns or {}).items()}
-    named = [result["pilot"] for result in results] + [flight.pilot for flight in flights] + list(touchdowns)
+    pilots = pilots or {}
+    named = [result["pilot"] for result in results]
+    named += [flight.pilot for chapter in chapters for flight in chapter.flights]
+    named += [pilot for chapter in chapters for pilot in chapter.touchdowns]
     colours = palette(named)
     sections = [
         section("Results", results_table(results, colours)),
         section("How the descents ended", outcome_bars(results)),
-        section("Two flights side by side", side_by_side(flights[:2], colours)),
-        section("All together", together(flights, touchdowns, colours, limits)),
+        *(
+            part
+            for number, chapter in enumerate(chapters)
+            for part in chapter_sections(number, chapter, colours, several=len(chapters) > 1)
+        ),
+        section("What was flown", definition_list(subjects(results, chapters, pilots))),
         section("What was run", definition_list(facts)),
     ]
+    order = worst_first(results)
+    if len(order) > 1:
+        items = "".join(f"<li>{escape(' '.join(headline_of(name, results)))}</li>" for name in order[1:])
+        sections.insert(0, section("In the other scenarios", f"<ul>{items}</ul>"))
     Path(path).write_text(page(title, *headline(results), "\n".join(sections)), encoding="utf-8")
+
+
+def chapter_sections(number: int, chapter: Chapter, colours: Mapping[str, str], several: bool) -> list[str]:
+    """The flights of a scenario, side by side and together."""
+    flights = [flight for flight in chapter.flights if flight.time.size]
+    touchdowns = {name: np.reshape(speeds, (-1, 2)).astype(float) for name, speeds in chapter.touchdowns.items()}
+    where = f" in {chapter.scenario}" if several else ""
+    which = note(f"{chapter.sentence.removesuffix('.')}. Drawn is episode {chapter.episode:,}.") if flights else ""
+    heading = "Two flights side by side" if len(flights) > 1 else "One flight"
+    beside = side_by_side(flights[:2], colours, number)
+    parts = [section(f"{heading}{where}", which + beside)]
+    if len(flights) > 1 or touchdowns:
+        parts.append(section(f"All together{where}", together(flights, touchdowns, colours, chapter.limits, number)))
+    return parts
+
+
+def subjects(
+    results: Sequence[Mapping[str, Any]], chapters: Sequence[Chapter], pilots: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """Scenarios and pilots, each with what it is."""
+    wished = {row["pilot"]: wishes_in_words(row.get("wishes") or {}) for row in results}
+    listed = [(chapter.scenario, chapter.sentence) for chapter in chapters]
+    for pilot, sentence in pilots.items():
+        wishes = f" It flies with {wished[pilot]}." if wished.get(pilot) else ""
+        listed.append((pilot, sentence + wishes))
+    return listed
 
 
 def section(name: str, content: str) -> str:
@@ -140,7 +178,7 @@ def result_row(result: Mapping[str, Any], colours: Mapping[str, str]) -> str:
     """One pilot in one scenario; a failed one says why."""
     name = f'<th scope="row">{pilot_chip(result["pilot"], colours)}</th>'
     if "failed" in result or not result.get("episodes"):
-        reason = f"failed: {result['failed']}" if "failed" in result else "no descent was flown"
+        reason = failure_words(result) if "failed" in result else "no descent was flown"
         return f'<tr>{name}<td class="failed" colspan="{len(COLUMNS) - 1}">{escape(reason)}</td></tr>\n'
     touchdown = result.get("touchdown") or {}
     cells = [
@@ -206,8 +244,8 @@ def figure(drawn: Figure, name: str, sentence: str) -> str:
     return f"<figure>{to_svg(drawn, name, sentence)}<figcaption>{escape(sentence)}</figcaption></figure>"
 
 
-def side_by_side(flights: Sequence[RecordedFlight], colours: Mapping[str, str]) -> str:
-    """Two flights in two columns of three plots, all on the same axes."""
+def side_by_side(flights: Sequence[RecordedFlight], colours: Mapping[str, str], number: int) -> str:
+    """Two flights in two columns of three plots, all on the same axes, in the chapter of a number."""
     if not flights:
         return "<p>No flight was recorded.</p>"
     frame = Frame.around(flights)
@@ -217,9 +255,9 @@ def side_by_side(flights: Sequence[RecordedFlight], colours: Mapping[str, str]) 
         ending = f"{escape(flight.ending())} <small>{escape(flight.scenario)}</small>"
         cells += [
             f"<h3>{pilot_chip(flight.pilot, colours)}: {ending}</h3>",
-            figure(figures.plane_figure(flight, colour, frame), f"plane{i}", plane_sentence(flight)),
-            figure(figures.altitude_figure(flight, colour, frame), f"altitude{i}", altitude_sentence(flight)),
-            figure(figures.engine_figure(flight, colour, frame), f"engine{i}", engine_sentence(flight)),
+            figure(figures.plane_figure(flight, colour, frame), f"plane{number}-{i}", plane_sentence(flight)),
+            figure(figures.altitude_figure(flight, colour, frame), f"altitude{number}-{i}", altitude_sentence(flight)),
+            figure(figures.engine_figure(flight, colour, frame), f"engine{number}-{i}", engine_sentence(flight)),
         ]
     return f'<div class="flights">{"".join(cells)}</div>'
 
@@ -229,8 +267,9 @@ def together(
     touchdowns: Mapping[str, np.ndarray],
     colours: Mapping[str, str],
     limits: Mapping[str, float],
+    number: int,
 ) -> str:
-    """All flights in one plane, all touchdowns in another."""
+    """All flights in one plane, all touchdowns in another, in the chapter of a number."""
     plots = ["<p>No flight was recorded.</p>"]
     key = []
     for pilot in dict.fromkeys([*(flight.pilot for flight in flights), *touchdowns]):
@@ -239,11 +278,11 @@ def together(
         key.append(f"<span>{pilot_chip(pilot, colours)}{words}</span>")
     if flights:
         sentence = overlay_sentence(deceleration_of(flights))
-        plots = [figure(figures.overlay_figure(flights, colours), "overlay", sentence)]
+        plots = [figure(figures.overlay_figure(flights, colours), f"overlay{number}", sentence)]
     touchdowns = {pilot: speeds[np.isfinite(speeds).all(axis=1)] for pilot, speeds in touchdowns.items()}
     if any(map(len, touchdowns.values())):
         sentence = touchdown_sentence(touchdowns, limits)
-        plots.append(figure(figures.touchdown_figure(touchdowns, colours, limits), "touchdown", sentence))
+        plots.append(figure(figures.touchdown_figure(touchdowns, colours, limits), f"touchdown{number}", sentence))
     return f'<p class="key">{"".join(key)}</p><div class="pair">{"".join(plots)}</div>'
 
 

@@ -13,12 +13,30 @@ from lunar_env.flying.wishes import wishes_in_words
 NARROW = "\u202f"  # a narrow space that keeps a number with its sign
 
 
+def worst_first(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The scenarios in which descents were flown, the hardest first.
+
+    That is the one whose best pilot landed the smallest share; where the best are equal, whose worst one did.
+    """
+    shares: dict[str, list[float]] = {}
+    for result in results:
+        if result.get("episodes") and "failed" not in result:
+            shares.setdefault(result["scenario"], []).append(result["landed"] / result["episodes"])
+    return sorted(shares, key=lambda name: (max(shares[name]), min(shares[name])))
+
+
 def headline(results: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
-    """The result in a sentence, and what it has to be compared with; the best pilot of the first scenario."""
-    flown = [result for result in results if result.get("episodes") and "failed" not in result]
-    flown = [result for result in flown if result["scenario"] == flown[0]["scenario"]]
-    if not flown:
+    """The result in a sentence, and what it has to be compared with; the best pilot of the hardest scenario."""
+    order = worst_first(results)
+    if not order:
         return "No descent was completed, so there is no result.", ""
+    return headline_of(order[0], results)
+
+
+def headline_of(scenario: str, results: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The same of one scenario."""
+    flown = [result for result in results if result.get("episodes") and "failed" not in result]
+    flown = [result for result in flown if result["scenario"] == scenario]
     ranked = sorted(flown, key=lambda result: result["landed"] / result["episodes"], reverse=True)
     best, others = ranked[0], ranked[1:]
     sentence = f"{best['pilot']} landed {count(best)} descents in {best['scenario']}: {rate(best)}."
@@ -175,7 +193,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
     rows = [head]
     for row in results:
         if "failed" in row:
-            rows.append((row["scenario"], row["pilot"], "failed", row["failed"], "", "", "", "", "", ""))
+            rows.append((row["scenario"], row["pilot"], "failed", "see below", "", "", "", "", "", ""))
             continue
         down, side = row["touchdown"]["vertical_speed"], row["touchdown"]["lateral_speed"]
         rows.append(
@@ -192,7 +210,14 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
                 others(row) or "-",
             )
         )
-    return aligned(rows)
+    reasons = [f"{row['pilot']} in {row['scenario']} {failure_words(row)}" for row in results if "failed" in row]
+    return "\n".join([aligned(rows), *reasons])
+
+
+def failure_words(result: Mapping[str, Any]) -> str:
+    """Why a pilot has no numbers in a scenario: it failed in every episode, or cannot fly what it is shown."""
+    reason = result["failed"]
+    return reason if reason.startswith("cannot fly") else f"failed: {reason}"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
@@ -204,7 +229,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
 
 
 def wishes_words(results: Sequence[Mapping[str, Any]]) -> str:
-    """What each pilot wished for that is not the scenario's own, one line for each; empty if none did."""
-    wished = {(row["pilot"], wishes_in_words(row.get("wishes") or {})): None for row in results}
-    lines = [f"{pilot} flies with {words}" for pilot, words in wished if words]
-    return "\n".join(lines)
+    """What each pilot wished for that is not the scenario's own, a line for each wish; empty if none did."""
+    wished: dict[tuple[str, str], list[str]] = {}
+    for row in results:
+        if row.get("wishes"):
+            wished.setdefault((row["pilot"], wishes_in_words(row["wishes"])), []).append(row["scenario"])
+    return "\n".join(f"{pilot} flies with {words} in {', '.join(names)}" for (pilot, words), names in wished.items())

@@ -14,11 +14,15 @@ pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
 from agents import evaluate
+from agents.pages.chapter import Chapter
 from agents.pages.report import RecordedFlight, headline, percent, picture, write_report
-from agents.pages.words import touchdown_sentence
+from agents.pages.subjects import pilot_sentence, scenario_sentence
+from agents.pages.words import touchdown_sentence, worst_first
 from agents.pictures import flights as figures
 from agents.pictures.phase_plane import draw_last_metres
+from agents.pilots import CLASSICAL
 from agents.scoring.statistics import landing_box, shown_boxes
+from agents.scoring.telling import telling_episode
 from lunar_env import Range, load_scenario
 from lunar_env.flying.statistics import STRICT
 from lunar_env.pages.root_scale import root, square
@@ -93,7 +97,9 @@ class Reader(HTMLParser):
 
 def report(tmp_path: Path, results: list, flights: list[RecordedFlight], **options: Any) -> tuple[str, Reader]:
     path = tmp_path / "report.html"
-    write_report(path, results, flights, **{"title": "Late range", "facts": FACTS, "limits": LIMITS} | options)
+    touchdowns, limits = options.pop("touchdowns", None) or {}, options.pop("limits", LIMITS)
+    chapters = [Chapter("resilience", "As it flew.", flights, 7, limits, touchdowns)]
+    write_report(path, results, chapters, **{"title": "Late range", "facts": FACTS} | options)
     page = path.read_text(encoding="utf-8")
     return page, Reader(page)
 
@@ -342,3 +348,103 @@ def test_the_square_root_axis_makes_the_stopping_curve_straight() -> None:
     share = figures.Frame(1.0, 3_000.0, 80.0, 0.0, 1.0).share(speed, speed**2 / 4.0)
     assert np.allclose(np.diff(share, axis=0), np.diff(share, axis=0)[0])
     assert np.allclose(square(root(np.array([-9.0, 0.0, 2.0]))), [-9.0, 0.0, 2.0])
+
+
+# Several scenarios ------------------------------------------------------------------------------------------------
+
+
+def two_scenarios(tmp_path: Path) -> tuple[str, Reader]:
+    hard = [
+        result("as_flown", 10, (0.001, 0.004), scenario="hard"),
+        result("reference", 40, (0.006, 0.01), scenario="hard"),
+    ]
+    crash = replace(CRASH, scenario="hard")
+    chapters = [
+        Chapter("hard", "A hard one.", [crash, replace(LANDING, scenario="hard")], 17, LIMITS),
+        Chapter("resilience", "As it flew.", [LANDING], 0, LIMITS),
+    ]
+    path = tmp_path / "report.html"
+    pilots = {"as_flown": "Trusts its belief.", "reference": "A policy that was trained on resilience."}
+    rows = [*RESULTS, {**hard[0], "wishes": {"control": "body"}}, hard[1]]
+    write_report(path, rows, chapters, title="2 pilots in 2 scenarios", facts=FACTS, pilots=pilots)
+    page = path.read_text(encoding="utf-8")
+    return page, Reader(page)
+
+
+def test_every_scenario_has_its_headline_and_its_flights_the_hardest_first(tmp_path: Path) -> None:
+    _, reader = two_scenarios(tmp_path)
+    text = reader.text.replace("\u202f", " ")
+    first, second = (
+        "reference landed 40 of 5,000 descents in hard",
+        "reference landed 4,712 of 5,000 descents in resilience",
+    )
+    assert -1 < text.index(first) < text.index("In the other scenarios") < text.index(second)
+    assert text.index("Two flights side by side in hard") < text.index("One flight in resilience")
+    assert "A hard one. Drawn is episode 17." in text and "As it flew. Drawn is episode 0." in text
+    assert "All together in hard" in text and "All together in resilience" not in text
+    assert len(reader.ids) == len(set(reader.ids)), "ids of different plots must differ"
+
+
+def test_the_page_says_what_scenarios_and_pilots_are(tmp_path: Path) -> None:
+    _, reader = two_scenarios(tmp_path)
+    assert "Trusts its belief. It flies with control=body." in reader.text
+    assert "A policy that was trained on resilience." in reader.text
+
+
+@pytest.mark.parametrize(
+    ("shares", "order"),
+    [
+        ({"a": [0.9, 0.2], "b": [0.5, 0.5]}, ["b", "a"]),
+        ({"a": [1.0, 1.0], "b": [1.0, 0.3]}, ["b", "a"]),
+        ({"a": [1.0], "b": [1.0]}, ["a", "b"]),
+    ],
+    ids=["the best", "then the worst", "then as given"],
+)
+def test_the_hardest_scenario_is_the_one_whose_best_pilot_lands_least(shares: dict, order: list[str]) -> None:
+    rows = [result("x", int(5_000 * share), (0, 1), scenario=name) for name, each in shares.items() for share in each]
+    assert worst_first([{"scenario": "c", "pilot": "y", "failed": "so"}, *rows]) == order
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "episode"),
+    [
+        ({"a": [1, 1, 1], "b": [1, 2, 2]}, 1),
+        ({"a": [2, 2, 1], "b": [2, 2, 2]}, 2),
+        ({"a": [1, 6, 2], "b": [1, 1, 2]}, 2),
+        ({"a": [1, 6, 1], "b": [1, 1, 1]}, 1),
+        ({"a": [1, 1]}, 0),
+        ({}, 0),
+    ],
+    ids=["a crash beside a landing", "rather than two crashes", "a crash", "another end", "none", "nobody"],
+)
+def test_the_episode_that_is_drawn_is_one_in_which_somebody_crashed(outcomes: dict, episode: int) -> None:
+    assert telling_episode({pilot: np.array(codes) for pilot, codes in outcomes.items()}) == episode
+
+
+def test_what_is_said_of_a_scenario_is_true_to_what_was_changed() -> None:
+    plain = load_scenario("resilience")
+    assert scenario_sentence(plain) == plain.summary
+    changed = load_scenario("resilience", history=4, **{"altimeter.delay": 0.3, "engine.thrust_scale": Range(0.9, 1.1)})
+    sentence = scenario_sentence(changed)
+    assert sentence.startswith(f"{plain.summary.removesuffix('.')}. Changed here: ")
+    for words in (
+        "history 4 instead of 1",
+        "altimeter.delay 0.3 instead of",
+        "engine.thrust_scale [0.9, 1.1] instead of [0.98, 1.02]",
+    ):
+        assert words in sentence
+    assert scenario_sentence(replace(plain, name="mine", summary="")) == "The scenario mine."
+
+
+def test_what_is_said_of_a_pilot_is_its_own_first_sentence(tmp_path: Path) -> None:
+    assert (
+        pilot_sentence("cautious")
+        == " ".join((CLASSICAL["cautious"].__doc__ or "").split()).split(". ")[0].rstrip(".") + "."
+    )
+    assert pilot_sentence("reference") == "A policy that was trained on resilience for 12,025,856 decisions."
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def full(seen):\n    '''Burns\n    always. And more.'''\ndef bare(seen):\n    return seen\n", encoding="utf-8"
+    )
+    assert pilot_sentence(f"{file}:full") == "Burns always."
+    assert pilot_sentence(f"{file}:bare") == f"A pilot of one's own, {file}:bare."
