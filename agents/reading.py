@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+CHECKOUT = Path(__file__).resolve().parent.parent  # with configs/ and runs/
 LARGEST_FILE = 64_000_000  # bytes: what is larger, or endless like /dev/zero, is none of ours
 
 # The longest first: that of UTF-16 is the beginning of that of UTF-32.
@@ -66,3 +67,14 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise UnreadableError("its brackets are nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one, and Python's for a number of thousands of digits another
         raise UnreadableError(str(error)) from None
+
+
+def found(path: Path) -> Path:
+    """A path from where one stands; if nothing is there, from the checkout; if nothing is there either, as it was."""
+    beside = CHECKOUT / path
+    return beside if not path.exists() and beside.exists() else path
+
+
+def looked_in(path: Path) -> str:
+    """Where ``found`` has looked, for the words of a refusal."""
+    return str(path) if path.is_absolute() else f"{path}, from {Path.cwd()} and from {CHECKOUT}"

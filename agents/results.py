@@ -20,6 +20,7 @@ from agents.command import answer
 from agents.evaluate import Campaign, check, failure, label
 from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
+from agents.reading import found as place_of
 from agents.run_folder import make_folder, provenance, write_json, write_text
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, ShippedResult, Thrift
@@ -89,7 +90,7 @@ def chosen(only: Sequence[str]) -> list[ShippedResult]:
 
 def missing(result: ShippedResult) -> str:
     """Why a result cannot be flown, or nothing."""
-    if (Path(result.policy) / CARD).exists():
+    if (place_of(Path(result.policy)) / CARD).exists():
         return ""
     return f"{result.policy} holds no policy yet; python -m agents.curves CONFIG --ship {result.policy} makes one"
 
@@ -124,9 +125,9 @@ def fly(result: ShippedResult, origin: dict[str, Any], bar: Any) -> dict[str, An
         else kept_by(own, floor, possible, flown.get(floor.above))
         for floor in result.floors
     ]
-    card = read_card(Path(result.policy))
+    card = read_card(place_of(Path(result.policy)))
     measured = {
-        "weights_sha256": digest(Path(result.policy)),
+        "weights_sha256": digest(place_of(Path(result.policy))),
         "card": {key: card.get(key) for key in ("config", "set", "trained_steps", "seed", "commit")},
         "rows": rows,
         "floors": floors,
@@ -226,7 +227,7 @@ def unflown_entry(result: ShippedResult, kept: dict[str, dict[str, Any]]) -> dic
     """
     old, asked = kept.get(result.name, {}), definition(result)
     same = "flown" in old and asked == {key: old.get(key) for key in asked}
-    if same and not missing(result) and old["flown"]["weights_sha256"] == digest(Path(result.policy)):
+    if same and not missing(result) and old["flown"]["weights_sha256"] == digest(place_of(Path(result.policy))):
         return old
     return asked | {"missing": missing(result) or f"not flown yet; python -m agents.results --only {result.name}"}
 

@@ -12,6 +12,7 @@ import torch
 from agents.policy.network import load_policy, read_card
 from agents.policy.onnx_file import read_onnx
 from agents.policy.onnx_pilot import OnnxPilot, is_onnx_pilot
+from agents.reading import CHECKOUT, found, looked_in
 from lunar_env import Scenario
 from lunar_env.flying.failures import called
 from lunar_env.flying.pilot import Flies, Pilot, PilotMaker, require_inertial_state
@@ -29,7 +30,7 @@ def _classes_in(name: str) -> list[type[Pilot]]:
 CLASSICAL: dict[str, type[Pilot]] = {
     kind.name: kind for file in pkgutil.iter_modules(__path__) if not file.ispkg for kind in _classes_in(file.name)
 }
-SHIPPED = {"reference": Path("runs/reference")}
+SHIPPED = {"reference": CHECKOUT / "runs" / "reference"}
 
 
 def pilot_class(name: str) -> type[Pilot] | PilotMaker | None:
@@ -41,10 +42,14 @@ def pilot_folder(name: str) -> Path:
     """Where a learned pilot lives. Raises KeyError for an unknown name."""
     if name in SHIPPED:
         return SHIPPED[name]
-    if Path(name).is_dir():
-        return Path(name)
+    folder = found(Path(name))
+    if folder.is_dir():
+        return folder
     known = ", ".join([*CLASSICAL, *SHIPPED])
-    raise KeyError(f"unknown pilot {name!r}; known: {known}, the folder of a run, FILE.onnx, or FILE.py:NAME")
+    raise KeyError(
+        f"unknown pilot {name!r}; known: {known}, the folder of a run (looked for {looked_in(Path(name))}), FILE.onnx, "
+        "or FILE.py:NAME"
+    )
 
 
 def maker_of(name: str) -> type[Pilot] | PilotMaker:

@@ -13,7 +13,7 @@ import optuna
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from agents.command import REFUSALS, words_of
-from agents.reading import UnreadableError, read_toml
+from agents.reading import UnreadableError, found, looked_in, read_toml
 from agents.seeds import SEARCH, within
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import MOST_EPISODES, ConfigError, Experiment, Strict, load_experiment
@@ -181,7 +181,7 @@ def load_plan(path: Path, overrides: tuple[str, ...], seed: int) -> Plan:
     fixed = [f"{key}={json.dumps(value)}" for key, value in search.overrides.items()]
     newest = {override.partition("=")[0]: override for override in (*fixed, *overrides)}
     beside = Path(os.path.normpath(path.parent / search.experiment))
-    base = beside if beside.exists() else Path(search.experiment)
+    base = beside if beside.exists() else found(Path(search.experiment))
     plan = Plan(f"{path.stem}_s{seed}", search, base, tuple(newest.values()), seed)
     wanted = plan.experiment()
     scenarios_of(wanted)
@@ -210,9 +210,11 @@ def check_entry(plan: Plan, wanted: Experiment, key: str, entry: Interval | Choi
 def load_search(path: Path) -> Search:
     """Read a search file, in which a path may be quoted as a whole or stand in nested tables."""
     try:
-        tree = read_toml(path)
+        tree = read_toml(found(path))
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}; there is configs/search/resilience.toml") from None
+        raise ConfigError(
+            f"cannot read {looked_in(path)}: {error.strerror}; there is configs/search/resilience.toml"
+        ) from None
     except UnreadableError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     for table in ("overrides", "space"):

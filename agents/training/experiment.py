@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from agents.policy.network import LARGEST
-from agents.reading import UnreadableError, parse_toml, read_toml
+from agents.reading import CHECKOUT, UnreadableError, found, looked_in, parse_toml, read_toml
 from agents.seeds import EVALUATION, TRAINING, within
 from agents.training.algorithms import algorithm_of, refuse_the_impossible
 from lunar_env.flying.pilot import PILOTS_OWN
@@ -214,10 +214,10 @@ class ConfigError(ValueError):
 def load_experiment(path: Path, overrides: tuple[str, ...] = ()) -> Experiment:
     """Read a TOML file and ``key.path=value`` overrides (values as in TOML; a bare word is a string)."""
     try:
-        tree = read_toml(path)
+        tree = read_toml(found(path))
     except FileNotFoundError:
-        known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.toml"))) or "none here"
-        raise ConfigError(f"no configuration {path}; in configs/: {known}") from None
+        known = ", ".join(sorted(str(p.relative_to(CHECKOUT)) for p in (CHECKOUT / "configs").glob("*.toml")))
+        raise ConfigError(f"no configuration {looked_in(path)}; there are: {known}") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except UnreadableError as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 from agents.policy.features import Features
 from agents.policy.network import load_policy, read_card
+from agents.reading import found as place_of
 from agents.training.algorithms import ALGORITHMS, algorithm_of, names_of
 from agents.training.curriculum import eased
 from agents.training.experiment import ConfigError, Experiment
@@ -52,7 +53,7 @@ def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
 
 def check_start(wanted: Experiment, practice: Scenario) -> None:
     """Refuse to begin with a policy of other layers, or of another task."""
-    network, folder = wanted.network, Path(wanted.network.start)
+    network, folder = wanted.network, place_of(Path(wanted.network.start))
     card = read_card(folder)
     own: dict[str, Any] = {"hidden": list(network.hidden), "memory": network.memory, "differences": network.differences}
     found = {"hidden": card["hidden"], "memory": card["memory"]["kind"], "differences": card["differences"]}

@@ -23,7 +23,7 @@ def load_user_pilot(given: str) -> type[Pilot] | FunctionPilot:
     file, _, wanted = given.rpartition(":")
     path = Path(file)
     if not path.is_file():
-        raise ValueError(f"no file {file!r} for the pilot {given!r}")
+        raise ValueError(f"no file {file!r} for the pilot {given!r}; looked for {path.absolute()}")
     spec = importlib.util.spec_from_file_location(f"user_pilot_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ValueError(f"{file!r} is no Python file")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lunar_env.replays.replay import EPISODES, SEED, CheckResult, check, fly, la
 from lunar_env.task import Outcome
 
 COLUMNS = 5  # of the page of plots
+PLANNED_COLOUR, FAILED_COLOUR, LANDED_COLOUR = "#a8adb3", "#c2410c", "#0072b2"
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def draw(replays: Sequence[Replay], path: Path) -> None:
     for panel, one in zip(panels, replays, strict=False):
         panel.set_title(f"{one.mission.title}, {one.mission.date.split('-')[0]}", fontsize=9, loc="left")
         if one.planned is not None:
-            line(panel, one.planned, "#a8adb3")
-        line(panel, one.flown, "#c2410c" if one.planned is not None else "#0072b2")
+            line(panel, one.planned, PLANNED_COLOUR)
+        line(panel, one.flown, FAILED_COLOUR if one.planned is not None else LANDED_COLOUR)
         panel.set_xscale("function", functions=(root, square))
         panel.set_yscale("function", functions=(root, square))
         panel.set_xlim(left=0.0)
@@ -120,9 +122,23 @@ def draw(replays: Sequence[Replay], path: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     for panel in panels[len(replays) :]:
         panel.axis("off")
+    figure.legend(handles=legend(), loc="outside upper center", ncols=4, fontsize=9, frameon=False)
     figure.supxlabel("speed [m/s]", fontsize=9)
     figure.supylabel("height above ground [m]", fontsize=9)
     figure.savefig(path, dpi=130)
+
+
+def legend() -> list[Any]:
+    """What colours and marks mean."""
+    from matplotlib.lines import Line2D
+
+    lines = (
+        (LANDED_COLOUR, "as flown, without a fault"),
+        (FAILED_COLOUR, "as flown, with the fault"),
+        (PLANNED_COLOUR, "as planned"),
+    )
+    cross = Line2D([], [], color="black", linestyle="none", marker="x", label="did not land, at its speed then")
+    return [*(Line2D([], [], color=colour, label=text) for colour, text in lines), cross]
 
 
 def line(panel: object, flights: Traces, colour: str) -> None:
