@@ -26,7 +26,7 @@ class Case:
     area: str  # heading on the page
     given: str  # what is given, as one would write it
     do: Callable[[Path], object]  # gives it; gets a folder of its own
-    answer: type[BaseException] | str  # the error, or what becomes of it
+    answer: type[BaseException]  # the error
     words: str = ""  # that the error says
 
 
@@ -310,9 +310,8 @@ def answer_in_words(case: Case | ShellCase) -> str:
         if case.answer == Outcome.FLYING:
             return "taken, and clipped to [-1, 1]" if case.area == "Actions" else "taken"
         return f"that lander ends as `{case.answer.name.lower()}`"
-    if isinstance(case.answer, str):
-        return case.answer
-    return f"`{case.answer.__name__}`: {case.words} ..."
+    said = f"{case.words} ..." if case.words else "it is named, with what is allowed"
+    return f"`{case.answer.__name__}`: {said}"
 
 
 SHELL_CASES = [*actions(), *discrete_actions(), *resets(), *keywords()]
@@ -481,4 +480,112 @@ def batches() -> list[Case]:
     ]
 
 
-CASES = [*batches()]
+def settings() -> list[Case]:
+    """Sizes, periods and counts without measure."""
+    area, huge = "Sizes without measure", 10**30
+    batches = {
+        "threads=100000": {"threads": 100_000},
+        "threads=0": {"threads": 0},
+        "threads=2.5": {"threads": 2.5},
+        "num_envs=10^9": {"num_envs": 10**9},
+        "num_envs=10^30": {"num_envs": huge},
+        "max_decisions=10^30": {"max_decisions": huge},
+    }
+    numbers = {
+        "history=10^6": {"history": 10**6},
+        "substeps=10^9": {"substeps": 10**9},
+        "tick=10^-4 with time_limit=10^9": {"tick": 1e-4, "time_limit": 1e9},
+        "time_limit=10^300": {"time_limit": 1e300},
+        "decision_period=10^9": {"decision_period": 1e9, "time_limit": 1e9},
+        "`altimeter.delay=10^5`": {"altimeter.delay": 1e5},
+        "`altimeter.beams=10^6`": {"altimeter.beams": 10**6},
+        "`start.altitude=10^300`": {"start.altitude": 1e300},
+        "`start.altitude=10^5000`": {"start.altitude": 10**5000},
+        "ceiling=inf": {"ceiling": INF},
+        "extent=nan": {"extent": NAN},
+        "`terrain.map_spacing=-1`": {"terrain.map_spacing": -1.0},
+        "`terrain.map='everest'`": {"terrain.map": "everest"},
+    }
+    return [
+        *(
+            Case(
+                area, words, lambda _, more=more: Descent("vertical", **{"num_envs": 2, **more}), ValueError, "must be"
+            )
+            for words, more in batches.items()
+        ),
+        *(
+            Case(area, words, lambda _, more=more: Descent(load_scenario("vertical", **more)), ValueError, "")
+            for words, more in numbers.items()
+        ),
+    ]
+
+
+def strangers() -> list[Case]:
+    """Pilots of others, as ``lunar_env.fly`` takes them."""
+    area = "Pilots of others"
+
+    def wishing(**wishes: Any) -> Callable[[Path], object]:
+        kind = type("Mine", (Still,), {"wishes": classmethod(lambda cls, scenario: wishes)})
+        return lambda _: lunar_env.fly(kind, "vertical", 2)
+
+    def answering(answer: Callable[[Any], Any]) -> Callable[[Path], object]:
+        return lambda _: lunar_env.fly(answer, "vertical", 2)
+
+    def file(text: str) -> Callable[[Path], object]:
+        def do(folder: Path) -> object:
+            (folder / "mine.py").write_text(text, encoding="utf-8")
+            return lunar_env.fly(f"{folder / 'mine.py'}:Mine", "vertical", 2)
+
+        return do
+
+    def raising(error: BaseException) -> Callable[[Any], Any]:
+        def answer(seen: Any) -> Any:
+            raise error
+
+        return answer
+
+    failed = lunar_env.PilotError
+    forbidden = "a pilot may not wish for"
+    return [
+        Case(area, "a wish for `limits.descent_rate`", wishing(**{"limits.descent_rate": 1e3}), KeyError, forbidden),
+        Case(area, "a wish for `start`", wishing(start={"altitude": 1.0}), KeyError, forbidden),
+        Case(area, "a wish for `tick`", wishing(tick=0.01), KeyError, forbidden),
+        Case(area, "a wish for `sensors`", wishing(sensors=["series_1_laser"]), KeyError, forbidden),
+        Case(area, "a wish for `guidance.nothing`", wishing(**{"guidance.nothing": 1.0}), KeyError, "unknown key"),
+        Case(
+            area,
+            "wishes that are a list",
+            lambda _: lunar_env.fly(type("Mine", (Still,), {"wishes": classmethod(lambda cls, s: [])}), "vertical", 2),
+            TypeError,
+            "wishes are a table",
+        ),
+        Case(area, "an action of nan", answering(lambda seen: seen[:, :1] * NAN), failed, "not finite"),
+        Case(area, "an action of another shape", answering(lambda seen: seen[:, :3]), failed, "real numbers of shape"),
+        Case(area, "an action in words", answering(lambda seen: "left"), failed, "an array of actions"),
+        Case(area, "no action", answering(lambda seen: None), failed, "an array of actions"),
+        Case(area, "an exception", answering(raising(ZeroDivisionError("no gain"))), failed, "no gain"),
+        Case(area, "`sys.exit(0)` in an action", answering(raising(SystemExit(0))), failed, "SystemExit"),
+        Case(area, "`sys.exit(0)` in a file", file("import sys; sys.exit(0)"), ValueError, "cannot be imported"),
+        Case(area, "a file that is not Python", file("\x00\x01"), ValueError, "cannot be imported"),
+        Case(area, "a file without the class", file("x = 1"), ValueError, "no class or function 'Mine'"),
+        Case(area, "a class that is no pilot", file("class Mine: pass"), ValueError, "is no pilot"),
+    ]
+
+
+class Still(lunar_env.Pilot):
+    """Lets go."""
+
+    control = "throttle"
+
+    def __init__(self, scenario: Any, num_landers: int, device: Any = "cpu") -> None:
+        self.count = num_landers
+
+    def reset(self, mask: torch.Tensor) -> None:
+        """It remembers nothing."""
+
+    def act(self, observation: torch.Tensor) -> torch.Tensor:
+        """The engine off."""
+        return torch.full((self.count, 1), -1.0)
+
+
+CASES = [*batches(), *settings(), *strangers()]

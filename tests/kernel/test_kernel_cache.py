@@ -103,7 +103,14 @@ pathlib.Path.mkdir = refused
 """
 
 
-@pytest.mark.parametrize("code", [errno.EROFS, errno.ENOSPC, errno.EACCES], ids=["read-only", "full", "not ours"])
+CODES = [
+    pytest.param(errno.ENOSPC, id="full"),
+    pytest.param(errno.EROFS, id="read-only", marks=pytest.mark.slow),
+    pytest.param(errno.EACCES, id="not ours", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("code", CODES)
 def test_a_folder_that_cannot_be_written_is_said_in_words_unless_all_is_there(
     code: int, compiled: Path, tmp_path: Path
 ) -> None:
