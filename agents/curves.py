@@ -6,7 +6,6 @@ of them into one picture.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from agents import train
 from agents.command import answer, require_count
 from agents.lock import held
 from agents.pictures.curves import write_figure
+from agents.reading import read_json
 from agents.run_folder import RunFolderError, lock_folder, make_folder, provenance, write_json, write_text
 from agents.scoring.comparison import comparison
 from agents.scoring.interquartile import FEW, RESAMPLES
@@ -152,7 +152,7 @@ def require_same(folder: Path, there: Experiment, wanted: Experiment) -> None:
 def read(path: Path) -> dict[str, Any]:
     """A JSON file of ours. Raises RunFolderError for one that is missing or broken."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise RunFolderError(f"{path} is missing or broken ({error}); run python -m agents.curves again") from None
 

@@ -21,6 +21,7 @@ from agents.evaluate import Campaign, check, failure, label
 from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.reading import found as place_of
+from agents.reading import read_json
 from agents.run_folder import make_folder, provenance, write_json, write_text
 from agents.scoring.episodes import fly_episodes
 from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, ShippedResult, Thrift
@@ -213,7 +214,7 @@ def digest(folder: Path) -> str:
 def known(path: Path) -> dict[str, dict[str, Any]]:
     """The entries of an older ``results.json`` by name; none if there is no such file."""
     try:
-        return {entry["name"]: entry for entry in json.loads(path.read_text(encoding="utf-8"))["results"]}
+        return {entry["name"]: entry for entry in read_json(path)["results"]}
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError) as error:

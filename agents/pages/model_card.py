@@ -11,6 +11,7 @@ from typing import Any
 from agents.pages.words import upright
 from agents.policy.metadata import trained_scenario
 from agents.policy.network import read_card
+from agents.reading import read_json
 from agents.run_folder import write_text
 from agents.scoring.statistics import landing_box
 from lunar_env import Scenario
@@ -183,7 +184,7 @@ def known_limits(scenario: Scenario, fact: RunFacts, flown: list[Mapping[str, An
 def _read(path: Path) -> dict[str, Any] | str:
     """A file's tree, or what is missing."""
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = read_json(path)
     except FileNotFoundError:
         return f"missing: no {path.name}"
     except (OSError, ValueError) as error:

@@ -5,7 +5,6 @@ over flat ground what the optimum to the pad itself would use in the first N epi
 episodes.npz beside the evaluation.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import tyro
 
 from agents.command import answer, require_count
 from agents.pages.words import NARROW, number, others, over_bound
+from agents.reading import read_json
 from agents.run_folder import write_text
 from lunar_env import Descent, Outcome
 from lunar_env.missions import PRESETS
@@ -61,7 +61,7 @@ def run(arguments: Arguments) -> None:
 def read_results(path: Path) -> list[dict[str, Any]]:
     """The rows of an ``evaluation.json``. Raises ValueError for a file that is none."""
     try:
-        results = json.loads(path.read_text(encoding="utf-8"))["results"]
+        results = read_json(path)["results"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no evaluation ({error}); make one with python -m agents.evaluate") from None
     if not results:

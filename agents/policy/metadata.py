@@ -9,6 +9,7 @@ from typing import Any, get_origin
 
 from agents.guidance.descent_loop import DescentLoop
 from agents.policy.network import LARGEST, PolicyFileError, UnfitPolicyError, read_card
+from agents.reading import read_json
 from lunar_env import Scenario, load_scenario
 from lunar_env.changes import from_dict
 from lunar_env.flying.pilot import PILOTS_OWN
@@ -129,10 +130,8 @@ def trained_scenario(folder: Path) -> Scenario:
     """The scenario that the policy of a run is for: as its configuration has it, else by the name on its card."""
     card, path = read_card(folder), folder / "config.json"
     try:
-        if path.exists():
-            scenario = from_dict(json.loads(path.read_text(encoding="utf-8"))["scenario"])
-        else:
-            scenario = load_scenario(str(card.get("scenario")))
+        named = str(card.get("scenario"))
+        scenario = from_dict(read_json(path)["scenario"]) if path.exists() else load_scenario(named)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         where = path if path.exists() else folder / "policy.json"
         raise PolicyFileError(

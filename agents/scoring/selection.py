@@ -4,13 +4,13 @@ The best of several policies looks better on the descents it was chosen on than 
 choice and nowhere else; see agents/seeds.py.
 """
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agents.policy.network import CARD, WEIGHTS, read_card
+from agents.reading import read_json
 from agents.run_folder import RunFolderError, make_folder, write_json
 from agents.scoring.episodes import fly_episodes
 from agents.seeds import SELECTION
@@ -42,7 +42,7 @@ def validate(folder: Path, scenario: Scenario, episodes: int, progress: Progress
 def read_validation(path: Path) -> dict[str, Any]:
     """The row that was kept, or nothing."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     torch.set_num_threads(THREADS)
     if chosen.source:
-        figures = json.loads(chosen.source.read_text(encoding="utf-8"))
+        figures = json.loads(chosen.source.read_text(encoding="utf-8-sig"))
     else:
         figures = measure(chosen.device, chosen.quick)
         chosen.out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ def replaced(page: Path, text: str, begin: str = BEGIN, end: str = END) -> str:
         ValueError: it cannot be read, or has no markers.
     """
     try:
-        before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+        before, found, rest = page.read_text(encoding="utf-8-sig").partition(begin)
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the page {page} cannot be read ({error}); it needs the lines {begin} and {end}") from None
     _, found_end, after = rest.partition(end)
