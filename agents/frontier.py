@@ -110,7 +110,7 @@ def run(arguments: Arguments) -> int:
         for words in row.get("impossible", ()):
             print(f"impossible, so frontier or physics is wrong: {row['pilot']} landed {words}", file=sys.stderr)
     print(f"results: {arguments.out / 'frontier.json'}, picture: {arguments.out / 'frontier.png'}")
-    return int(any("failed" in row or row["impossible"] for row in rows))
+    return int(any("failures" in row or row.get("impossible") for row in rows))
 
 
 def checked(arguments: Arguments) -> Scenario:
@@ -154,6 +154,10 @@ def fly(
             rows.append({"pilot": label(pilot), **judged(landed, starts, fastest, waiting)})
             rows[-1]["map"] = cells.count(starts.height, starts.descent_rate, landed)
             rows[-1]["approaches"] = first_sights(own, frontier) if arguments.approaches else None
+            if flights.failures:
+                first, count = flights.failures[0], sum(one.episodes for one in flights.failures)
+                rows[-1]["failures"] = {"episodes": count, "first": str(first)}
+                print(f"{label(pilot)} failed in {count:,} episodes: {first}", file=sys.stderr)
     return rows
 
 
