@@ -6,7 +6,7 @@ failures.json if a pilot failed in any.
 
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +22,19 @@ from agents.pictures.recorded_flight import RecordedFlight, recorded
 from agents.pilots import CLASSICAL, SHIPPED, as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_atomic, write_json
 from agents.scoring.episodes import fly_episodes, fly_traced
+from agents.scoring.failures import FAILURES, failure, listed, write_failures
 from agents.scoring.statistics import against_bound, landing_box
 from agents.scoring.telling import telling_episode
 from agents.seeds import EVALUATION, PURPOSES
 from lunar_env import Descent, Scenario, load_scenario
 from lunar_env.flying.episodes import CHUNK, Endings
-from lunar_env.flying.failures import Failure
-from lunar_env.flying.pilot import CannotFlyError, PilotError
+from lunar_env.flying.pilot import CannotFlyError
 from lunar_env.flying.statistics import summary
 from lunar_env.flying.user_pilot import is_user_pilot
 from lunar_env.flying.wishes import wished
 from lunar_env.task import TOUCHED
 
-FAILURES = "failures.json"
 MOST_DRAWN = 6  # scenarios whose flights the report draws
-MOST_LISTED = 1_000  # failures of one pilot in one scenario
 
 
 @dataclass(frozen=True)
@@ -146,7 +144,7 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
                     flights = fly_episodes(pilot, scenario, campaign.episodes, campaign.seed, campaign.device, bar)
                 except Exception as error:  # a pilot's own failure must not cost the others their results
                     results.append(failure(scenario.name, name, campaign.episodes, error))
-                    failures += listed(results[-1], getattr(error, "failures", ()), campaign)
+                    failures += listed(results[-1], getattr(error, "failures", ()), campaign.seed, campaign.out)
                     continue
                 row = summary(scenario.name, name, flights.outcome, flights.record)
                 row |= against_bound(flights.outcome, flights.record["propellant_used"], least, NO_BOUND)
@@ -154,7 +152,7 @@ def evaluate(campaign: Campaign) -> list[dict[str, Any]]:
                 if flights.failures:
                     count = sum(one.episodes for one in flights.failures)
                     row["failures"] = {"episodes": count, "first": str(flights.failures[0])}
-                    failures += listed(row, flights.failures, campaign)
+                    failures += listed(row, flights.failures, campaign.seed, campaign.out)
                 results.append({**row, "seconds": time.perf_counter() - began, "seed": campaign.seed})
                 flown[f"{scenario.name}/{name}"] = flights
     write_results(campaign, results, flown, bounds)
@@ -185,36 +183,6 @@ def label(pilot: str) -> str:
     if is_user_pilot(pilot):
         name = pilot.rpartition(":")[2]
     return pilot if name in (*CLASSICAL, *SHIPPED) else name
-
-
-def failure(scenario: str, pilot: str, episodes: int, error: Exception) -> dict[str, Any]:
-    """The row of a pilot that failed in every episode, or that cannot fly what it is shown."""
-    row = {"scenario": scenario, "pilot": pilot, "episodes": episodes}
-    if isinstance(error, CannotFlyError):
-        return {**row, "failed": f"cannot fly: {error}"}
-    kind = "" if isinstance(error, PilotError) else f"{type(error).__name__}: "
-    return {**row, "failed": f"{kind}{error}", "failures": {"episodes": episodes, "first": f"{kind}{error}"}}
-
-
-def listed(row: dict[str, Any], failures: tuple[Failure, ...], campaign: Campaign) -> list[dict[str, Any]]:
-    """A pilot's failures in a scenario as failures.json has them, and a line about them on the screen."""
-    if "failures" in row:
-        what = row["failures"]
-        print(
-            f"{row['pilot']} failed in {what['episodes']:,} of {row['episodes']:,} episodes of {row['scenario']}: "
-            f"{what['first']}; seed {campaign.seed}, more in {campaign.out / FAILURES}",
-            file=sys.stderr,
-        )
-    place = {"scenario": row["scenario"], "pilot": row["pilot"], "seed": campaign.seed}
-    return [{**place, **asdict(one)} for one in failures[:MOST_LISTED]]
-
-
-def write_failures(path: Path, failures: list[dict[str, Any]]) -> None:
-    """Every failure with its traceback; the file of an earlier evaluation goes."""
-    if failures:
-        write_json(path, {"failures": failures})
-    else:
-        path.unlink(missing_ok=True)
 
 
 def seed_words(seed: int) -> str:

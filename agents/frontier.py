@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agents.command import answer, require_count
-from agents.evaluate import Campaign, check, failure, label
+from agents.evaluate import Campaign, check, label
 from agents.limits.frontier import POINTS, Frontier, Starts, after, ends_of, frontier_of, survivable_rate
 from agents.pages.frontier import table
 from agents.pictures.frontier import Cells, write_figure
 from agents.pilots import as_shown_to, make_pilot
 from agents.run_folder import make_folder, provenance, write_json
 from agents.scoring.episodes import fly_episodes
+from agents.scoring.failures import failure
 from agents.seeds import EVALUATION
 from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.batches import batches

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from agents.command import answer
-from agents.evaluate import Campaign, check, failure, label
+from agents.evaluate import Campaign, check, label
 from agents.pages.results import page, words
 from agents.policy.network import CARD, WEIGHTS, read_card
 from agents.reading import found as place_of
 from agents.reading import read_json
 from agents.run_folder import make_folder, provenance, write_json, write_text
 from agents.scoring.episodes import fly_episodes
+from agents.scoring.failures import failure
 from agents.scoring.shipped import FRONTIER, RESULTS, SURVIVABLE, Floor, ShippedResult, Thrift
 from agents.scoring.statistics import chance_of_wins
 from agents.scoring.survivable import survivable
