@@ -35,8 +35,11 @@ ON_PURPOSE = (TypeError, KeyError)  # refusals if they were raised, mistakes if 
 MISTAKE, INTERRUPTED, TERMINATED = 70, 130, 143
 
 
-class Terminated(BaseException):
-    """Raised when the process is asked to end (SIGTERM), so that nothing half done stays behind."""
+class Terminated(KeyboardInterrupt):
+    """Raised when the process is asked to end (SIGTERM), so that nothing half done stays behind.
+
+    It passes wherever an interruption passes: a pilot's code that was under way has not failed.
+    """
 
 
 def answer(
@@ -72,12 +75,12 @@ def answer(
     try:
         with on_termination(terminate):
             return work(arguments) or 0
-    except KeyboardInterrupt:
-        print(f"interrupted; {interrupted}", file=sys.stderr)
-        return INTERRUPTED
     except Terminated as ended:
         print(f"terminated; {str(ended) or interrupted}", file=sys.stderr)
         return TERMINATED
+    except KeyboardInterrupt:
+        print(f"interrupted; {interrupted}", file=sys.stderr)
+        return INTERRUPTED
     except ModuleNotFoundError as error:
         lacking = (error.name or "").split(".")[0]
         words = missing(f"python -m {name}", lacking) if lacking in BROUGHT_BY else words_of(error)

@@ -213,3 +213,23 @@ def test_a_command_that_is_interrupted_for_real_says_so_in_its_last_line(tmp_pat
     assert "Traceback" not in message
     assert message.splitlines()[-1].startswith("interrupted; results are written in the end")
     assert not (tmp_path / "evaluation.json").exists()
+
+
+def test_an_evaluation_that_is_terminated_has_no_failed_pilot(tmp_path):
+    """SIGTERM while a pilot's code runs is nobody's failure."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import os, signal, torch\n"
+        "def mine(seen):\n    os.kill(os.getpid(), signal.SIGTERM)\n    return seen[:, :3] * 0.0\n",
+        encoding="utf-8",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "agents.evaluate",
+        f"--pilots={file}:mine",
+        "--episodes=2",
+        f"--out={tmp_path / 'o'}",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 143 and "terminated; " in done.stderr and "failed" not in done.stderr
