@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 import torch
@@ -204,6 +205,7 @@ def test_a_command_that_is_interrupted_for_real_says_so_in_its_last_line(tmp_pat
     with subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, bufsize=0) as process:
         assert process.stderr is not None
         begun = process.stderr.read(1)  # of the bar
+        time.sleep(0.3)  # which is made by then: nobody closes one that an interruption finds half made
         process.send_signal(signal.SIGINT)
         try:
             message = (begun + process.communicate(timeout=60)[1]).decode()
