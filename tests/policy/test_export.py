@@ -496,7 +496,7 @@ def test_the_card_names_what_no_file_tells(exported, tmp_path):
     (folder / "run.json").write_text('{"packages": 3', encoding="utf-8")
     (folder / "evaluation.json").write_text('{"results": [{"pilot": "cautious"}]}', encoding="utf-8")
     card = model_card(folder)
-    assert "| command | missing: run.json cannot be read (JSONDecodeError) |" in card
+    assert "| command | missing: run.json cannot be read (UnreadableError) |" in card
     assert "| algorithm | missing: no config.json |" in card
     assert "| training time | missing: policy.json has no training.seconds |" in card
     assert "missing: evaluation.json has flights of cautious, none of this pilot" in card
