@@ -476,6 +476,13 @@ def batches() -> list[Case]:
             ValueError,
             "traces must be",
         ),
+        Case(
+            area,
+            "fly(episodes=10^30)",
+            lambda _: lunar_env.fly(lambda seen: seen[:, :1], "vertical", 10**30),
+            ValueError,
+            "episodes must be",
+        ),
         Case(area, "fly(5)", lambda _: lunar_env.fly(5, "vertical", 1), TypeError, "a pilot is"),
     ]
 

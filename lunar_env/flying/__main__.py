@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lunar_env.descent import Descent
-from lunar_env.flying.episodes import Endings, fly, maker_of
+from lunar_env.flying.episodes import MOST_EPISODES, Endings, fly, maker_of
 from lunar_env.flying.pilot import PilotError
 from lunar_env.flying.statistics import spread
 from lunar_env.flying.wishes import shown_to
@@ -38,8 +38,8 @@ def main() -> int:
     try:
         scenario = load_scenario(chosen.scenario)
         makers = {pilot.rpartition(":")[2]: maker_of(pilot) for pilot in chosen.pilots}
-        if chosen.episodes < 1:
-            raise ValueError(f"--episodes must be at least 1, got {chosen.episodes}")
+        if not 1 <= chosen.episodes <= MOST_EPISODES:
+            raise ValueError(f"--episodes must be at least 1 and at most {MOST_EPISODES:,}, got {chosen.episodes}")
         if chosen.out and not chosen.out.parent.is_dir():
             raise ValueError(f"no folder {chosen.out.parent} for --out; make it first")
         Descent(scenario, device=chosen.device, seed=chosen.seed)  # refused now if the device or the seed is wrong

@@ -26,9 +26,11 @@ from lunar_env.flying.statistics import wilson
 from lunar_env.flying.trace import Recorder, Trace
 from lunar_env.flying.user_pilot import checked_class, is_user_pilot, load_user_pilot
 from lunar_env.flying.wishes import shown_to
+from lunar_env.quantities import shown
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
 
+MOST_EPISODES = 10_000_000  # of one flight: a day on two cores
 EXTRA_FLIGHTS = 100  # of halves of batches, for one pilot in one scenario
 CHUNK = 2_000  # episodes per batch
 
@@ -96,17 +98,18 @@ def fly(
         PilotError: the pilot failed in every episode. Of some, ``Endings.failures`` tells.
     """
     for name, value, least in (("episodes", episodes, 1), ("traces", traces, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= MOST_EPISODES:
+            limits = f"at least {least} and at most {MOST_EPISODES:,}"
+            raise ValueError(f"{name} must be a whole number of {limits}, got {shown(value)}")
     maker = maker_of(pilot)
-    shown = shown_to(maker, scenario)
+    flown = shown_to(maker, scenario)
     parts: list[Endings] = []
     left = EXTRA_FLIGHTS
-    for descent in batches(shown, episodes, seed, device, CHUNK):
+    for descent in batches(flown, episodes, seed, device, CHUNK):
         first = sum(part.outcome.size for part in parts)
-        flown, used = narrowed(maker, descent, seed, first, traces, left)
+        found, used = narrowed(maker, descent, seed, first, traces, left)
         left -= used
-        parts += flown
+        parts += found
         if progress is not None:
             progress.update(descent.num_envs)
     endings = joined(parts)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from lunar_env.extras import missing
+from lunar_env.flying.episodes import MOST_EPISODES
 from lunar_env.pages.markers import replaced
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
@@ -19,8 +20,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/missions"), help="where missions.md and .png go")
     parser.add_argument("--page", type=Path, help="also put the table between this page's markers")
     chosen = parser.parse_args()
-    if chosen.episodes < 1:
-        parser.error(f"--episodes must be at least 1, got {chosen.episodes}")
+    if not 1 <= chosen.episodes <= MOST_EPISODES:
+        parser.error(f"--episodes must be from 1 to {MOST_EPISODES:,}, got {chosen.episodes}")
     try:  # what cannot be written is refused now, not after all flights
         chosen.out.mkdir(parents=True, exist_ok=True)
         if chosen.page:

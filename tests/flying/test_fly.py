@@ -196,7 +196,7 @@ class Broken(Pilot):
         (["nowhere.py:Mine"], 2, "error: no file 'nowhere.py'"),
         (["cautious"], 2, "error: no pilot is called 'cautious' here"),
         (["{file}:off", "--scenario=resilence"], 2, "perhaps you meant 'resilience'"),
-        (["{file}:off", "--episodes=0"], 2, "error: --episodes must be at least 1, got 0"),
+        (["{file}:off", "--episodes=0"], 2, "error: --episodes must be at least 1 and at most 10,000,000, got 0"),
         (["{file}:off", "--out=no/where.npz"], 2, "no folder no"),
         (["{file}:off", "--device=tpu"], 2, "error: device must be"),
         (
