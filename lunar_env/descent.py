@@ -234,16 +234,17 @@ class Descent:
                 "max_decisions": self.max_decisions,
             },
             "drawn_from": self._drawn_from,
-            "snapshot": self.snapshot(),
-            "actions": self.actions.detach().clone(),
+            # In NumPy, for torch hands tensors to another process as open files, which one that is spawned cannot have.
+            "snapshot": {name: table.cpu().numpy() for name, table in self.snapshot().items()},
+            "actions": self.actions.detach().cpu().numpy().copy(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Descent.__init__(self, **state["arguments"])
         if state["drawn_from"] is not self.scenario:
             self.draw_from(state["drawn_from"])
-        self.restore(state["snapshot"])
-        self.actions.copy_(state["actions"])
+        self.restore({name: torch.from_numpy(table) for name, table in state["snapshot"].items()})
+        self.actions.copy_(torch.from_numpy(state["actions"]))
 
     def _checked_mask(self, mask: Any) -> torch.Tensor:
         if mask is None:

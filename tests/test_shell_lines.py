@@ -202,7 +202,11 @@ def some(slow: bool) -> list[str]:
     return list(dict.fromkeys(line.page for line in EVERY_LINE if not line.why_not and line.slow == slow))
 
 
-@pytest.mark.parametrize("page", some(slow=False))
+# Those of README are alike, and run every time.
+QUICK = [pytest.param(page, marks=pytest.mark.slow if page == "pilots.md" else []) for page in some(slow=False)]
+
+
+@pytest.mark.parametrize("page", QUICK)
 def test_the_quick_lines_of_a_page_run(
     page: str, checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

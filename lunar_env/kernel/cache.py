@@ -19,6 +19,7 @@ from typing import Any
 
 import warp as wp
 
+ROOM = 4_000_000  # bytes that a build takes, with what the compiler writes on the way
 SEALS = "lunar_env.checksums.json"
 REMEDY = "set WARP_CACHE_PATH to a folder that can be written, and has some 100 MB left"
 
@@ -26,11 +27,13 @@ REMEDY = "set WARP_CACHE_PATH to a folder that can be written, and has some 100 
 def start_warp() -> None:
     """Get Warp ready, with its folder for compiled kernels. Raises RuntimeError if there can be none."""
     wp.config.log_level = max(wp.config.log_level, wp.LOG_WARNING)  # Warp's banner would spoil piped output
+    before = wp.config.kernel_cache_dir
     try:
         with _quiet_without_driver():
             wp.init()
     except OSError as error:
-        place = os.environ.get("WARP_CACHE_PATH") or wp.config.kernel_cache_dir or error.filename
+        place = before or os.environ.get("WARP_CACHE_PATH") or error.filename
+        wp.config.kernel_cache_dir = before  # or a better WARP_CACHE_PATH would not be looked at
         raise RuntimeError(f"{place} cannot keep compiled kernels ({error.strerror}); {REMEDY}") from None
 
 
@@ -104,6 +107,8 @@ def loaded(modules: Sequence[Any], device: Any, load: Callable[[], None]) -> Non
             print(f"lunar_env: {folder} is damaged; compiling it again ...", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
     there = [folder.exists() for folder in folders]
+    if not all(there):
+        _require_writable(None)  # before compiling: on a full disk the compiler ends the process
     try:
         load()
     except Exception as error:  # Warp, its compiler and its linker raise errors of many kinds
@@ -161,12 +166,12 @@ def _seal(folder: Path) -> None:
         return
 
 
-def _require_writable(error: Exception) -> None:
-    """Raise RuntimeError if the folder of compiled kernels is what is wrong."""
+def _require_writable(error: Exception | None) -> None:
+    """Raise RuntimeError if the folder of compiled kernels cannot be written, after an error or before any."""
     folder = wp.config.kernel_cache_dir
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(1_000_000))
+            file.write(bytes(ROOM))
             file.flush()
     except OSError as refused:
         raise RuntimeError(f"{folder} cannot keep compiled kernels ({refused.strerror}); {REMEDY}") from error

@@ -173,11 +173,10 @@ _living: weakref.WeakSet[Launch] = weakref.WeakSet()
 
 def _begin_in_a_forked_child() -> None:
     """Give a forked child threads of its own: to wait for those of its parent, which are not in it, has no end."""
-    if not _living:
-        return
     for launch in list(_living):
         launch.make_pool()
-    torch.set_num_threads(1)  # torch's own are gone as well, and its next large operation would wait for them
+    if torch.get_num_threads() > 1:
+        torch.set_num_threads(1)  # torch's own are gone as well, and its next large operation would wait for them
 
 
 if sys.platform != "win32":  # which has no forks

@@ -89,6 +89,16 @@ def test_a_file_in_the_folders_place_is_said_in_words(tmp_path: Path) -> None:
     assert last.startswith(f"RuntimeError: {tmp_path / 'cache'}") and "set WARP_CACHE_PATH" in last
 
 
+def test_a_better_place_is_taken_in_the_same_process(compiled: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("no folder", encoding="utf-8")
+    before = (
+        "import os; from lunar_env import Descent\n"
+        "try:\n    Descent('vertical')\nexcept RuntimeError as error:\n    assert 'WARP_CACHE_PATH' in str(error)\n"
+        f"os.environ['WARP_CACHE_PATH'] = {str(compiled)!r}\n"
+    )
+    assert fly(tmp_path / "cache", before).stdout == fly(compiled).stdout
+
+
 REFUSING = """
 import os, pathlib
 from lunar_env.kernel import cache

@@ -60,14 +60,19 @@ def asked(descent):
     return float(descent.truth()["height"].sum())
 assert in_child(asked, descent) == asked(descent)
 """,
-    "spawned and from a server": """
+    "a fork of a process without any batch": """
+import lunar_env
+torch.rand(3_000_000).mul(2.0).sum()
+assert in_child(fresh) == fresh()
+""",
+    "spawned and from a server, and given a batch": """
 def main():
     expected = fresh(num_envs=64)
     for way in ("spawn", "forkserver"):
-        with multiprocessing.get_context(way).Pool(2) as pool:
-            assert pool.map(fresh_vertical, range(2)) == [expected] * 2, way
-def fresh_vertical(number):
-    return fresh(num_envs=64)
+        descent = Descent("vertical", 64, seed=1, threads=2)
+        with multiprocessing.get_context(way).Pool(1) as pool:
+            assert pool.apply(fresh, ("vertical", 64)) == expected, way
+            assert pool.apply(flown, (descent,)) == expected, way
 if __name__ == "__main__":
     main()
 """,
@@ -97,7 +102,11 @@ if __name__ == "__main__":
 }
 
 
-@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
+LONG = ("spawned and from a server, and given a batch", "a fork compiles what nobody has compiled")
+CASES = [pytest.param(text, id=name, marks=pytest.mark.slow if name in LONG else []) for name, text in PROGRAMS.items()]
+
+
+@pytest.mark.parametrize("program", CASES)
 def test_other_processes_fly_the_same(program: str, tmp_path: Path) -> None:
     file = tmp_path / "program.py"
     file.write_text(BEGIN + program, encoding="utf-8")

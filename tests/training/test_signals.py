@@ -58,7 +58,7 @@ LEARNERS = {
     "sac": ("sb3.sac", "none", 20 * 512, ""),
     "tqc": ("sb3contrib.tqc", "none", 20 * 512, ""),
 }
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("rsl_rl", "imitation", "recurrent", "sac", "tqc")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in LEARNERS]
 
 
 def started(marker: Path | str, *arguments: object) -> subprocess.Popen[str]:
@@ -72,7 +72,7 @@ def finished(*arguments: object) -> None:
     assert process.returncode == 0, said
 
 
-@pytest.mark.parametrize("learner", ["sb3 ppo", *SLOW])
+@pytest.mark.parametrize("learner", SLOW)
 def test_a_training_that_is_terminated_goes_on_to_the_same_weights(learner, tmp_path):
     algorithm, memory, total, more = LEARNERS[learner]
     config, folder, whole = tmp_path / "tiny.toml", tmp_path / "run", tmp_path / "whole"
