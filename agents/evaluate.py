@@ -31,7 +31,7 @@ from lunar_env.flying.episodes import CHUNK, Endings
 from lunar_env.flying.pilot import CannotFlyError
 from lunar_env.flying.statistics import summary
 from lunar_env.flying.user_pilot import is_user_pilot
-from lunar_env.flying.wishes import wished
+from lunar_env.flying.wishes import own_copy, wished
 from lunar_env.task import TOUCHED
 
 MOST_DRAWN = 6  # scenarios whose flights the report draws
@@ -79,7 +79,7 @@ def main() -> int:
 
 def run(arguments: Arguments) -> int:
     """Fly what was asked for. Returns the exit code, 0 or 1."""
-    scenarios = tuple(load_scenario(name) for name in arguments.scenario.split(","))
+    scenarios = tuple(own_copy(name) for name in arguments.scenario.split(","))
     require_count("episodes", arguments.episodes, 1, 10_000_000)
     origin = provenance(arguments.device)
     facts = [("command", origin["command"]), ("commit", origin["commit"]), ("seed", seed_words(arguments.seed))]

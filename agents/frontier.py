@@ -35,6 +35,7 @@ from lunar_env import Descent, Outcome, Scenario, load_scenario
 from lunar_env.flying.batches import batches
 from lunar_env.flying.episodes import CHUNK, Endings
 from lunar_env.flying.statistics import wilson
+from lunar_env.flying.wishes import own_copy
 from lunar_env.quantities import Range, middle
 from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
 
@@ -118,7 +119,7 @@ def checked(arguments: Arguments) -> Scenario:
     """The variant that is to be flown. Refuses what cannot be flown before anything is."""
     require_count("episodes", arguments.episodes, 1, 10_000_000)
     require_count("approaches", arguments.approaches, 0, 10_000_000)
-    scenario = load_scenario(arguments.scenario)
+    scenario = own_copy(arguments.scenario)
     numbers = (arguments.lowest, arguments.highest, arguments.fastest)
     acquisition(scenario, *numbers, 1.0, arguments.lateral_speed)
     propellant = arguments.propellant

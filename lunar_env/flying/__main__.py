@@ -15,8 +15,7 @@ from lunar_env.descent import Descent
 from lunar_env.flying.episodes import MOST_EPISODES, Endings, fly, maker_of
 from lunar_env.flying.pilot import PilotError
 from lunar_env.flying.statistics import spread
-from lunar_env.flying.wishes import shown_to
-from lunar_env.missions import load_scenario
+from lunar_env.flying.wishes import own_copy, shown_to
 from lunar_env.task import TOUCHED, Outcome
 
 
@@ -36,7 +35,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=None, help="also write every episode into this .npz file")
     chosen = parser.parse_args()
     try:
-        scenario = load_scenario(chosen.scenario)
+        scenario = own_copy(chosen.scenario)
         makers = {pilot.rpartition(":")[2]: maker_of(pilot) for pilot in chosen.pilots}
         if not 1 <= chosen.episodes <= MOST_EPISODES:
             raise ValueError(f"--episodes must be at least 1 and at most {MOST_EPISODES:,}, got {chosen.episodes}")

@@ -25,7 +25,7 @@ from lunar_env.flying.pilot import CannotFlyError, Pilot, PilotError, PilotMaker
 from lunar_env.flying.statistics import wilson
 from lunar_env.flying.trace import Recorder, Trace
 from lunar_env.flying.user_pilot import checked_class, is_user_pilot, load_user_pilot
-from lunar_env.flying.wishes import shown_to
+from lunar_env.flying.wishes import own_copy, shown_to
 from lunar_env.quantities import shown
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
@@ -101,6 +101,7 @@ def fly(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= MOST_EPISODES:
             limits = f"at least {least} and at most {MOST_EPISODES:,}"
             raise ValueError(f"{name} must be a whole number of {limits}, got {shown(value)}")
+    scenario = own_copy(scenario)  # before a stranger\'s file is read
     maker = maker_of(pilot)
     flown = shown_to(maker, scenario)
     parts: list[Endings] = []
@@ -144,17 +145,23 @@ def narrowed(
     Returns:
         The parts in the order of their episodes, and the extra flights that they took.
     """
-    flown, error = _flown(maker, descent, first, traces)
-    if error is None or descent.num_envs == 1 or extra < 2:
-        return [flown], 0
-    parts: list[Endings] = []
-    used = 2
-    half = descent.num_envs // 2
-    for start, count in ((first, half), (first + half, descent.num_envs - half)):
-        again = next(batches(descent.scenario, count, seed, descent.device, count, first=start))
-        found, more = narrowed(maker, again, seed, start, traces, extra - used)
-        parts, used = parts + found, used + more
-    return parts, used
+    used, found = 0, False
+    waiting, kept = [(first, *_flown(maker, descent, first, traces))], []
+    while waiting:
+        # Whole parts need nothing more. Then the first episode that fails is run down, for its author has to see it;
+        # after that the largest part is next, for most is to be had there.
+        start, flown, error = min(waiting, key=lambda one: (bool(one[2]), -one[1].outcome.size * found, one[0]))
+        waiting = [one for one in waiting if one[0] != start]
+        count = flown.outcome.size
+        if error is None or count == 1 or used + 2 > extra:
+            found |= error is not None and count == 1
+            kept.append((start, flown))
+            continue
+        used += 2
+        for begin, size in ((start, count // 2), (start + count // 2, count - count // 2)):
+            again = next(batches(descent.scenario, size, seed, descent.device, size, first=begin))
+            waiting.append((begin, *_flown(maker, again, begin, traces)))
+    return [flown for _, flown in sorted(kept, key=lambda one: one[0])], used
 
 
 def maker_of(pilot: str | type[Pilot] | PilotMaker | Callable[[Any], Any]) -> type[Pilot] | PilotMaker:
@@ -224,9 +231,10 @@ def _actions(maker: type[Pilot] | PilotMaker, descent: Descent) -> Iterator[torc
     try:
         # A pilot may write into what it is handed; what is flown is none of it.
         pilot = called(maker, copy.deepcopy(descent.scenario), count, device, passing=(CannotFlyError,))
-        called(pilot.reset, torch.ones(count, dtype=torch.bool, device=device))
+        # Looking a method up may run the pilot's code, too.
+        called(lambda: pilot.reset(torch.ones(count, dtype=torch.bool, device=device)))
         for _ in range(descent.scenario.steps):
-            action = called(pilot.act, descent.state.observation.clone())
+            action = called(lambda: pilot.act(descent.state.observation.clone()))
             yield checked(action, descent.actions, descent.scenario.action_names)
     except PilotError as error:
         yield error

@@ -18,6 +18,7 @@ from lunar_env.flying.pilot import PilotError
 from lunar_env.inputs.actions import as_tensor, form_of
 
 Result = TypeVar("Result")
+HERE = Path(__file__).parent
 LONGEST = 500  # letters of an error that are quoted in a line
 NOT_FINITE = "returned an action that is not finite"
 
@@ -47,10 +48,8 @@ def called(function: Callable[..., Result], *arguments: Any, passing: tuple[type
     """
     try:
         return function(*arguments)
-    except (KeyboardInterrupt, PilotError):
-        raise
     except BaseException as error:
-        if isinstance(error, passing):
+        if isinstance(error, (KeyboardInterrupt, *passing)) or type(error) is PilotError:
             raise
         raise PilotError(line_of(error)) from error
 
@@ -76,11 +75,16 @@ def checked(action: Any, table: torch.Tensor, names: Sequence[str]) -> torch.Ten
 def line_of(error: BaseException) -> str:
     """An error in a line: its kind, its words, and the line of the pilot's own file that raised it."""
     kind = type(error).__name__
-    words = " ".join(str(error).split())[:LONGEST]
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call above
+    words = words_of(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != HERE]
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     place = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"raised {kind}: {words}{place}" if words else f"raised {kind}{place}"
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says, in one line of at most ``LONGEST`` letters, even if saying it is an error too."""
+    return " ".join(str(traceback.TracebackException.from_exception(error)).split())[:LONGEST]
 
 
 def traceback_of(error: PilotError) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lunar_env.flying.failures import words_of
 from lunar_env.flying.pilot import PilotError, PilotMaker
 from lunar_env.scenario import Scenario
 
@@ -56,7 +57,7 @@ class Answering:
             try:
                 answer = self.function(shown(observation))
             except Exception as error:  # a stranger's code may raise anything
-                refusals.append(f"{type(error).__name__}: {error}")
+                refusals.append(f"{type(error).__name__}: {words_of(error)}")
                 continue
             self.shown = shown
             return answer

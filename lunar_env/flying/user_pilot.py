@@ -5,6 +5,7 @@ import inspect
 import sys
 from pathlib import Path
 
+from lunar_env.flying.failures import words_of
 from lunar_env.flying.function_pilot import FunctionPilot
 from lunar_env.flying.pilot import Pilot
 
@@ -34,7 +35,7 @@ def load_user_pilot(given: str) -> type[Pilot] | FunctionPilot:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # a file may raise anything, SystemExit included
-        raise ValueError(f"{file!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{file!r} cannot be imported: {type(error).__name__}: {words_of(error)}") from error
     defined = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind) or inspect.isfunction(kind)}
     found = {name: kind for name, kind in defined.items() if kind.__module__ == spec.name}
     if wanted not in found:

@@ -19,6 +19,11 @@ ALLOWED = ("control", "history", *PILOTS_OWN)
 IN_WORDS = "control, history, decision_period and guidance.*"
 
 
+def own_copy(scenario: str | Scenario) -> Scenario:
+    """The scenario for an evaluation's own use: it shares no part with a preset, which a pilot can reach and change."""
+    return copy.deepcopy(load_scenario(scenario))
+
+
 def shown_to(maker: type[Pilot] | PilotMaker, scenario: str | Scenario) -> Scenario:
     """The scenario as a pilot wants to fly it, which shares nothing with what the pilot was handed.
 
@@ -29,7 +34,7 @@ def shown_to(maker: type[Pilot] | PilotMaker, scenario: str | Scenario) -> Scena
     scenario = load_scenario(scenario)
     # What makes pilots of a name or a folder refuses wrong ones with errors of its own.
     passing = (Exception,) if isinstance(maker, PilotMaker) else ()
-    return with_wishes(scenario, called(maker.wishes, copy.deepcopy(scenario), passing=passing))
+    return with_wishes(scenario, called(lambda: maker.wishes(copy.deepcopy(scenario)), passing=passing))
 
 
 def with_wishes(scenario: Scenario, wishes: Any) -> Scenario:

@@ -93,7 +93,8 @@ def discrete_refusal(action: Any, shape: str) -> ValueError:
 def form_of(value: Any) -> str:
     """Kind and shape of an array, or the value itself if it is short."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        return f"{value.dtype} of shape {tuple(value.shape)}"
+        place = f" on device {value.device}" if isinstance(value, torch.Tensor) and value.device.type == "meta" else ""
+        return f"{value.dtype} of shape {tuple(value.shape)}{place}"
     words = repr(value)
     return words if len(words) <= 80 else type(value).__name__
 

@@ -106,6 +106,55 @@ def test_a_pilot_loses_the_episodes_that_it_fails_in_and_no_other(pilot) -> None
     assert f"the pilot failed in 3, first in episode 2, decision {found.failures[0].decision}" in str(found)
 
 
+class WordlessError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def looked_up(self):
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize("method", ["reset", "act"])
+def test_a_method_that_ends_the_program_when_it_is_looked_up_is_a_failure(method) -> None:
+    kind = type("Looked", (Falling,), {method: property(looked_up)})
+    with pytest.raises(PilotError, match=r"raised SystemExit: 0 \(test_failing_pilots.py, line"):
+        fly(kind, SHORT, 4, seed=3)
+
+
+def test_an_error_that_cannot_be_put_into_words_costs_its_own_episodes_only() -> None:
+    found = fly(raising(WordlessError()), SHORT, 24, seed=3)
+    assert [failure.first for failure in found.failures] == MARKED
+    assert "raised WordlessError" in str(found)
+
+
+def test_after_the_first_failure_the_largest_parts_are_flown(monkeypatch) -> None:
+    """Sixteen episodes of 1,024 fail, far from each other: under the cap nearly all others are flown."""
+    flown = []
+
+    def pretended(maker, descent, first, traces):
+        size = descent.num_envs
+        error = PilotError("no") if any(first <= bad < first + size for bad in range(32, 1_024, 64)) else None
+        flown.append(size)
+        code = Outcome.INVALID if error else Outcome.LANDED
+        return flying.Endings(np.full(size, code), {}), error
+
+    monkeypatch.setattr(flying, "_flown", pretended)
+    monkeypatch.setattr(flying, "batches", lambda scenario, size, *more, **other: iter([Batch(size)]))
+    parts, used = flying.narrowed(Falling, Batch(1_024), 3, 0, 0, 100)
+    outcome = np.concatenate([part.outcome for part in parts])
+    assert used == 100 == len(flown) - 1 and outcome.size == 1_024
+    assert outcome[32] == Outcome.INVALID and (outcome[:32] == Outcome.LANDED).all() and outcome[33] == Outcome.LANDED
+    assert (outcome == Outcome.LANDED).mean() > 0.6
+
+
+class Batch:
+    scenario = device = None
+
+    def __init__(self, num_envs):
+        self.num_envs = num_envs
+
+
 def test_a_failure_keeps_its_traceback() -> None:
     first = fly(FAILING["ValueError"], SHORT, 24, seed=3).failures[0]
     assert "raised ValueError: silent gyros (test_failing_pilots.py, line" in str(first)

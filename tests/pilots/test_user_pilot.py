@@ -90,3 +90,37 @@ def test_a_file_that_cannot_be_imported_is_refused_with_its_own_error(tmp_path):
     (tmp_path / "broken.py").write_text("import torch\ntorch.no_such_thing()\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken.py' cannot be imported: AttributeError: .*no_such_thing"):
         load_user_pilot(f"{tmp_path / 'broken.py'}:Any")
+
+
+WIDENING = """
+from lunar_env.missions import PRESETS
+from mine import Falling
+
+
+class Widening(Falling):
+    control = "throttle"
+
+    def __init__(self, scenario, num_landers, device="cpu"):
+        super().__init__(scenario, num_landers, device)
+        self.action = self.action[:, :1] - 1.0  # engine off
+        for shared in (scenario, PRESETS["vertical"]):
+            object.__setattr__(shared.limits, "descent_rate", 1_000.0)
+"""
+
+
+def test_a_pilot_that_widens_what_counts_as_a_landing_lands_no_more_and_nor_does_who_flies_after_it(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "mine.py").write_text(FALLING, encoding="utf-8")
+    (tmp_path / "widening.py").write_text(WIDENING, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    limits = load_scenario("vertical").limits
+    before = limits.descent_rate
+    pilots = f"{tmp_path / 'widening.py'}:Widening,{tmp_path / 'mine.py'}:Falling"
+    try:
+        command("--scenario=vertical", f"--pilots={pilots}", "--episodes=4", f"--out={tmp_path / 'out'}")
+        assert limits.descent_rate == 1_000.0, "the pilot did not reach the preset"
+    finally:
+        object.__setattr__(limits, "descent_rate", before)
+    rows = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))["results"]
+    assert [row["landed"] for row in rows] == [0, 0]
