@@ -12,6 +12,7 @@ from lunar_env.bench.contestants import SIZES, THREADS, contestants
 from lunar_env.bench.floors import CACHED, COMPILED, claims
 from lunar_env.bench.measure import compete, first_step, progress
 from lunar_env.bench.tables import conditions, load_average, markdown, report
+from lunar_env.inputs.files import require_writable
 from lunar_env.kernel.launch import checked_device
 from lunar_env.pages.markers import replaced
 
@@ -30,14 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         checked_device(chosen.device)
         if chosen.markdown:  # a page without markers is refused now, not after minutes
             replaced(chosen.markdown, "")
+        if chosen.source:
+            figures = json.loads(chosen.source.read_text(encoding="utf-8-sig"))
+        else:
+            chosen.out.parent.mkdir(parents=True, exist_ok=True)
+            require_writable(chosen.out)
     except (OSError, RuntimeError, ValueError) as error:
         parser.error(str(error))
     torch.set_num_threads(THREADS)
-    if chosen.source:
-        figures = json.loads(chosen.source.read_text(encoding="utf-8-sig"))
-    else:
+    if not chosen.source:
         figures = measure(chosen.device, chosen.quick)
-        chosen.out.parent.mkdir(parents=True, exist_ok=True)
         chosen.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     text = markdown(figures)
     print(text)

@@ -5,8 +5,10 @@ once to its end. Prints how many landed, with the 95 % Wilson interval, and how 
 """
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,8 @@ from lunar_env.descent import Descent
 from lunar_env.flying.episodes import MOST_EPISODES, Endings, fly, maker_of
 from lunar_env.flying.pilot import PilotError
 from lunar_env.flying.statistics import spread
-from lunar_env.flying.wishes import own_copy, shown_to
+from lunar_env.flying.wishes import own_copy, shown_to, wished, wishes_in_words
+from lunar_env.inputs.files import require_writable
 from lunar_env.task import TOUCHED, Outcome
 
 
@@ -36,14 +39,17 @@ def main() -> int:
     chosen = parser.parse_args()
     try:
         scenario = own_copy(chosen.scenario)
-        makers = {pilot.rpartition(":")[2]: maker_of(pilot) for pilot in chosen.pilots}
+        makers = {label: maker_of(pilot) for label, pilot in zip(labels(chosen.pilots), chosen.pilots, strict=True)}
         if not 1 <= chosen.episodes <= MOST_EPISODES:
             raise ValueError(f"--episodes must be at least 1 and at most {MOST_EPISODES:,}, got {chosen.episodes}")
         if chosen.out and not chosen.out.parent.is_dir():
             raise ValueError(f"no folder {chosen.out.parent} for --out; make it first")
         Descent(scenario, device=chosen.device, seed=chosen.seed)  # refused now if the device or the seed is wrong
         for maker in makers.values():
-            shown_to(maker, scenario)  # or what a pilot wishes for
+            with contextlib.suppress(PilotError):  # its line will say so
+                shown_to(maker, scenario)  # or what a pilot wishes for
+        if chosen.out:
+            require_writable(chosen.out)
     except (KeyError, ValueError, TypeError, RuntimeError, OSError) as error:
         print(f"error: {error.args[0] if isinstance(error, KeyError) else error}", file=sys.stderr)
         return 2
@@ -58,13 +64,24 @@ def main() -> int:
             else:
                 flown[name] = endings
                 print(report(name, endings))
+                if wishes := wished(scenario, shown_to(makers[name], scenario)):
+                    print(f"  it flies with {wishes_in_words(wishes)}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     if chosen.out:
-        np.savez_compressed(chosen.out, **arrays(flown))  # type: ignore[arg-type]
+        with open(chosen.out, "wb") as file:  # under exactly this name
+            np.savez_compressed(file, **arrays(flown))  # type: ignore[arg-type]
         print(f"every episode is in {chosen.out}")
     return int(len(flown) < len(makers) or any(endings.failures for endings in flown.values()))
+
+
+def labels(pilots: Sequence[str]) -> list[str]:
+    """What each pilot goes by: the part behind its file, or all of it where two would be called alike."""
+    names = [pilot.rpartition(":")[2] for pilot in pilots]
+    if len(set(pilots)) < len(pilots):
+        raise ValueError(f"a pilot is named twice: {', '.join(pilots)}")
+    return [pilot if names.count(name) > 1 else name for pilot, name in zip(pilots, names, strict=True)]
 
 
 def report(name: str, endings: Endings) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lunar_env.extras import missing
 from lunar_env.flying.episodes import MOST_EPISODES
+from lunar_env.inputs.files import require_writable
 from lunar_env.pages.markers import replaced
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
@@ -23,9 +24,10 @@ def main() -> int:
     if not 1 <= chosen.episodes <= MOST_EPISODES:
         parser.error(f"--episodes must be from 1 to {MOST_EPISODES:,}, got {chosen.episodes}")
     try:  # what cannot be written is refused now, not after all flights
-        chosen.out.mkdir(parents=True, exist_ok=True)
         if chosen.page:
             replaced(chosen.page, "", *MARKERS)
+        chosen.out.mkdir(parents=True, exist_ok=True)
+        require_writable(chosen.out / "missions.md")
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -121,6 +121,18 @@ def test_a_page_without_markers_is_refused_before_measuring(tmp_path: Path, caps
     assert bench.BEGIN in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--from", "nowhere.json"], ["--out", "."]])
+def test_figures_that_cannot_be_read_or_written_are_refused_before_measuring(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bench, "measure", lambda *request: pytest.fail("it measured"))
+    with pytest.raises(SystemExit):
+        bench.main(words)
+    assert "No such file" in (said := capsys.readouterr().err) or "cannot write ." in said
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_page_of_the_project_has_its_markers() -> None:
     bench.replaced(ROOT / "docs" / "speed.md", "")
 

@@ -198,6 +198,8 @@ class Broken(Pilot):
         (["{file}:off", "--scenario=resilence"], 2, "perhaps you meant 'resilience'"),
         (["{file}:off", "--episodes=0"], 2, "error: --episodes must be at least 1 and at most 10,000,000, got 0"),
         (["{file}:off", "--out=no/where.npz"], 2, "no folder no"),
+        (["{file}:off", "--out={folder}"], 2, "error: cannot write {folder}: Is a directory"),
+        (["{file}:off", "{file}:off"], 2, "error: a pilot is named twice: "),
         (["{file}:off", "--device=tpu"], 2, "error: device must be"),
         (
             ["{file}:nothing", "--episodes=2"],
@@ -216,10 +218,62 @@ def test_a_wrong_request_is_one_line_and_a_failing_pilot_another_code(
 ):
     file = tmp_path / "mine.py"
     file.write_text(FAILING, encoding="utf-8")
-    monkeypatch.setattr(sys, "argv", ["lunar_env.flying", *(word.format(file=file) for word in arguments)])
+    monkeypatch.setattr(
+        sys, "argv", ["lunar_env.flying", *(word.format(file=file, folder=tmp_path) for word in arguments)]
+    )
     assert main() == code
     said = capsys.readouterr().err
-    assert words in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
+    assert words.format(folder=tmp_path) in said and "Traceback" not in said and len(said.strip().splitlines()) == 1
+
+
+STRANGE = """
+from lunar_env import Pilot
+
+
+def low(seen):
+    return seen[:, :1] * 0 - 1
+
+
+class Leaving(Pilot):
+    control = "throttle"
+    decision_period = 0.2
+
+    def __init__(self, scenario, num_landers, device="cpu"):
+        self.count = num_landers
+
+    @classmethod
+    def wishes(cls, scenario):
+        raise SystemExit(0)
+
+    def reset(self, mask):
+        pass
+
+    def act(self, observation):
+        return observation.new_zeros(self.count, 1)
+
+
+class Staying(Leaving):
+    @classmethod
+    def wishes(cls, scenario):
+        return {"control": "throttle", "decision_period": 0.5}
+"""
+
+
+def test_pilots_of_one_name_go_by_their_files_and_one_that_leaves_costs_the_others_nothing(
+    tmp_path, capsys, monkeypatch
+):
+    files = [tmp_path / "one.py", tmp_path / "two.py"]
+    for file in files:
+        file.write_text(STRANGE, encoding="utf-8")
+    pilots = [f"{files[0]}:Leaving", f"{files[0]}:low", f"{files[1]}:low", f"{files[0]}:Staying"]
+    out = tmp_path / "all"  # without .npz, and so it is called
+    monkeypatch.setattr(sys, "argv", ["flying", *pilots, "--scenario=vertical", "--episodes=3", f"--out={out}"])
+    assert main() == 1
+    printed = capsys.readouterr()
+    assert "Leaving failed: it raised SystemExit: 0 (one.py, line 18)" in printed.err
+    assert "it flies with decision_period=0.2" in printed.out
+    with np.load(out) as kept:
+        assert {key.rpartition("/")[0] for key in kept} == {*pilots[1:3], "Staying"}
 
 
 def test_a_pilot_in_a_file_is_flown_by_the_package_alone(tmp_path):

@@ -716,6 +716,12 @@ def test_the_command_puts_the_table_between_a_pages_markers_and_keeps_the_rest(t
         assert "old" not in shown and shown.count("| Beresheet,") == 1
 
 
+def test_what_is_refused_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    assert command(monkeypatch, "--out", tmp_path / "new", "--page", tmp_path / "nowhere.md") == 2
+    assert "nowhere.md cannot be read" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("episodes", ["0", "-3", "few"])
 def test_a_number_of_episodes_that_cannot_be_flown_is_refused(episodes, tmp_path, monkeypatch, capsys):
     assert command(monkeypatch, f"--episodes={episodes}", "--out", tmp_path) == 2
