@@ -255,7 +255,7 @@ class Leaving(Pilot):
 class Staying(Leaving):
     @classmethod
     def wishes(cls, scenario):
-        return {"control": "throttle", "decision_period": 0.5}
+        return {"control": "throttle", "decision_period": 0.2}
 """
 
 
