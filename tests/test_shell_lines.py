@@ -173,6 +173,8 @@ def run(line: Line, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     else:
         place = ROOT.joinpath(*line.name.split("."))
         monkeypatch.setattr(sys, "argv", [f"python -m {line.name}", *words])
+        for name in [name for name in sys.modules if name.startswith(("lunar_env.", "agents.")) and "__main__" in name]:
+            monkeypatch.delitem(sys.modules, name)  # a program begins without what another test has imported of it
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(place / "__main__.py" if place.is_dir() else f"{place}.py"), run_name="__main__")
         code = ended.value.code or 0
