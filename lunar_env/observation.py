@@ -133,7 +133,8 @@ class ObservationTable:
 @functools.cache
 def row_of(numbers: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """The numbers as a tensor, which nobody may change: it is made once, for what stays the same from call to call."""
-    return torch.tensor(numbers, device=device, dtype=dtype)
+    with torch.inference_mode(False):  # the next call may want gradients through it
+        return torch.tensor(numbers, device=device, dtype=dtype)
 
 
 def up_in_body(named: Callable[[str], torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

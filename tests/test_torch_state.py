@@ -21,6 +21,7 @@ from lunar_env.faults import with_fault
 from lunar_env.flying.trace import moment
 from lunar_env.kernel.layout import shared, structs
 from lunar_env.missions import MISSIONS
+from lunar_env.observation import row_of
 from lunar_env.replays import replay
 from lunar_env.state import Motion
 from lunar_env.vector_env import LanderVectorEnv
@@ -152,6 +153,32 @@ def test_a_batch_made_in_inference_mode_is_flown_outside_of_it_and_the_other_way
             seen = outside.step(action).observation.clone()
         assert same(inside.step(action).observation, seen)
     inside.reset(seed=3)
+
+
+@EACH_STATE
+def test_a_velocity_from_doppler_beams_does_not_hang_on_torchs_global_state(state) -> None:
+    scenario = as_shown_to("as_flown", "chang_e_3")
+    rows = torch.from_numpy(np.random.default_rng(7).uniform(0.5, 1.0, (4, 2, scenario.observation_table().size)))
+    observations = rows.to(torch.float32)  # with every beam valid, which at the start none is
+
+    def flown() -> list[torch.Tensor]:
+        pilot = make_pilot("as_flown", scenario, 2)
+        return [pilot.act(observation) for observation in observations]
+
+    expected = flown()
+    with state():
+        found = flown()
+    assert same(found, expected)
+
+
+def test_an_observation_first_read_in_inference_mode_has_gradients_afterwards() -> None:
+    descent = Descent("vertical", 2, seed=3)
+    row_of.cache_clear()
+    with torch.inference_mode():
+        descent.observations.read(descent.state.observation)
+    observation = descent.state.observation.clone().requires_grad_()
+    descent.observations.read(observation)["altitude"].sum().backward()
+    assert observation.grad is not None and observation.grad.any()
 
 
 # Creations ---------------------------------------------------------------------------------------------------------

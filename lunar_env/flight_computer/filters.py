@@ -69,7 +69,8 @@ class VelocityFilter:
         """Take in one decision's observation (named SI columns) and return the correction."""
         believed = believed_velocity(reading)
         for speeds, valid, inverse in self.finders:
-            body = torch.stack([reading[name] for name in speeds], dim=1) @ inverse.T
+            with torch.autocast(inverse.device.type, enabled=False):  # a caller's would round to three digits
+                body = torch.stack([reading[name] for name in speeds], dim=1) @ inverse.T
             usable = torch.stack([reading[name] > 0.5 for name in valid], dim=1).all(dim=1, keepdim=True)
             seen = local_axes(reading, body) - believed
             self.correction = torch.where(usable, torch.lerp(self.correction, seen, self.SHARE), self.correction)
