@@ -1,7 +1,8 @@
 """How a command answers: options and help by tyro, one line for whatever it refuses, and an exit code.
 
 0: done. 1: done, and a promise or a pilot failed. 2: a wrong request, refused in one line. 70: a mistake in the
-program, whose traceback is in a file that the line names. 130: interrupted. 143: terminated (SIGTERM).
+program, whose traceback is in a file that the line names. 130: interrupted. 141: nobody reads the output any more, as
+behind ``| head``. 143: terminated (SIGTERM).
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from typing import Any, TypeVar
 import tyro
 
 from lunar_env.extras import BROUGHT_BY, missing
+from lunar_env.pages.reader import is_output_closed, while_read
 from lunar_env.quantities import shown
 
 Asked = TypeVar("Asked")
@@ -63,6 +65,18 @@ def answer(
     Returns:
         The exit code.
     """
+    return while_read(lambda: answered(name, asked, work, description, interrupted, argv))
+
+
+def answered(
+    name: str,
+    asked: type[Asked],
+    work: Callable[[Asked], int | None],
+    description: str | None,
+    interrupted: str,
+    argv: Sequence[str] | None,
+) -> int:
+    """The exit code of a command that says on the standard error output what it refuses, see ``answer``."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -87,6 +101,8 @@ def answer(
         print(f"error: {words}", file=sys.stderr)
         return 2
     except REFUSALS as error:
+        if isinstance(error, BrokenPipeError) and is_output_closed():
+            raise
         if isinstance(error, ON_PURPOSE) and not raised(error):
             return mistake(name, error)
         print(f"error: {words_of(error)}", file=sys.stderr)

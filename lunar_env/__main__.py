@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from lunar_env.faults.kinds import KINDS
 from lunar_env.missions import MISSIONS, PRESETS, gym_id
+from lunar_env.pages.reader import while_read
 from lunar_env.sensors.devices import INERTIAL_UNITS, RANGE_FINDERS
 
 COMMANDS = {
@@ -51,4 +52,4 @@ def section(title: str, rows: Iterable[tuple[str, str]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

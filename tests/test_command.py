@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import os
 import re
 import signal
 import subprocess
@@ -235,3 +236,29 @@ def test_an_evaluation_that_is_terminated_has_no_failed_pilot(tmp_path):
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 143 and "terminated; " in done.stderr and "failed" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="this system's pipes break otherwise")
+@pytest.mark.parametrize(
+    "line", [["lunar_env"], ["lunar_env", "--help"], ["agents.train", "--help"], ["agents.evaluate", "--episodes=4"]]
+)
+def test_a_command_whose_output_nobody_reads_ends_quietly(line, tmp_path):
+    asked = [f"--out={tmp_path}", "--pilots=cautious"] if line[-1].startswith("--episodes") else []
+    command = [sys.executable, "-m", *line, *asked]
+    end, hole = os.pipe()
+    os.close(end)
+    try:
+        done = subprocess.run(command, cwd=ROOT, stdout=hole, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(hole)
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+    assert done.returncode in (0, 141)  # argparse does not mind
+
+
+def test_a_broken_pipe_of_another_kind_is_no_reader_who_left(capfd):
+    @dataclasses.dataclass(frozen=True)
+    class Arguments:
+        """None."""
+
+    assert answer("a.name", Arguments, raising(BrokenPipeError(32, "Broken pipe")), "A command.", "nothing", []) == 2
+    assert "Broken pipe" in capfd.readouterr().err

@@ -18,11 +18,13 @@ from lunar_env.checker import same
 from lunar_env.differentiable import rollout
 from lunar_env.env import LanderEnv
 from lunar_env.faults import with_fault
+from lunar_env.flying.pilot import Pilot
 from lunar_env.flying.trace import moment
 from lunar_env.kernel.layout import shared, structs
 from lunar_env.missions import MISSIONS
 from lunar_env.observation import row_of
 from lunar_env.replays import replay
+from lunar_env.scenario import Scenario
 from lunar_env.state import Motion
 from lunar_env.vector_env import LanderVectorEnv
 
@@ -155,6 +157,47 @@ def test_a_batch_made_in_inference_mode_is_flown_outside_of_it_and_the_other_way
     inside.reset(seed=3)
 
 
+@pytest.mark.parametrize("name", [*CLASSICAL, str(ROOT / "runs" / "reference")])
+@pytest.mark.parametrize("made_inside", [True, False])
+def test_a_pilot_flies_in_inference_mode_and_outside_of_it_by_turns(name, made_inside) -> None:
+    shown = as_shown_to(name, load_scenario("resilience"))
+    everybody = torch.ones(2, dtype=torch.bool, device="cpu")
+    steady = make_pilot(name, shown, 2)
+    with torch.inference_mode(made_inside):
+        pilot = make_pilot(name, shown, 2)
+        pilot.reset(everybody)
+    steady.reset(everybody)
+    observation = Descent(shown, 2, seed=6).reset(seed=6).clone()
+    for inside in (True, False, True, False):
+        with torch.inference_mode(inside):
+            found = pilot.act(observation.clone()).clone()
+        assert same(found, steady.act(observation))
+        with torch.inference_mode(not inside):
+            pilot.reset(everybody)
+        steady.reset(everybody)
+
+
+def test_a_pilot_of_ones_own_may_write_what_it_remembers_in_place() -> None:
+    class Counting(Pilot):
+        name = "counting"
+
+        def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
+            self.decisions = torch.zeros(num_landers, dtype=torch.int32, device=device)
+
+        def reset(self, mask: torch.Tensor) -> None:
+            self.decisions[mask] = 0
+
+        def act(self, observation: torch.Tensor) -> torch.Tensor:
+            self.decisions = self.decisions + 1
+            return torch.zeros(len(observation), 3, dtype=torch.float32, device=observation.device)
+
+    with torch.inference_mode():
+        pilot = Counting(load_scenario("resilience"), 2)
+        pilot.act(torch.zeros(2, 9, **F32))
+    pilot.reset(torch.tensor([True, False], dtype=torch.bool, device="cpu"))
+    assert pilot.decisions.tolist() == [0, 1]
+
+
 @EACH_STATE
 def test_a_velocity_from_doppler_beams_does_not_hang_on_torchs_global_state(state) -> None:
     scenario = as_shown_to("as_flown", "chang_e_3")
@@ -185,7 +228,7 @@ def test_an_observation_first_read_in_inference_mode_has_gradients_afterwards() 
 
 CREATIONS = (
     *("zeros", "ones", "empty", "full", "arange", "linspace", "logspace", "tensor", "as_tensor", "scalar_tensor"),
-    *("rand", "randn", "randint", "normal", "eye"),
+    *("rand", "randn", "randint", "randperm", "normal", "eye", "asarray", "complex", "empty_strided"),
 )
 
 

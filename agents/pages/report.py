@@ -36,6 +36,7 @@ from agents.pictures import flights as figures
 from agents.pictures.flights import RecordedFlight, picture
 from agents.pictures.phase_plane import deceleration_of
 from agents.pictures.style import PILOTS, Frame, palette, to_svg
+from agents.run_folder import write_atomic
 from lunar_env.flying.statistics import STRICT
 from lunar_env.flying.wishes import wishes_in_words
 
@@ -85,6 +86,7 @@ def write_report(
             for number, chapter in enumerate(chapters)
             for part in chapter_sections(number, chapter, colours, several=len(chapters) > 1)
         ),
+        *left_out(results, chapters),
         section("What was flown", definition_list(subjects(results, chapters, pilots))),
         section("What was run", definition_list(facts)),
     ]
@@ -92,7 +94,19 @@ def write_report(
     if len(order) > 1:
         items = "".join(f"<li>{escape(' '.join(headline_of(name, results)))}</li>" for name in order[1:])
         sections.insert(0, section("In the other scenarios", f"<ul>{items}</ul>"))
-    Path(path).write_text(page(title, *headline(results), "\n".join(sections)), encoding="utf-8")
+    text = page(title, *headline(results), "\n".join(sections))
+    write_atomic(Path(path), lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def left_out(results: Sequence[Mapping[str, Any]], chapters: Sequence[Chapter]) -> list[str]:
+    """A section on the scenarios that stand in the tables but are not drawn, if there are any and others are."""
+    drawn = [chapter.scenario for chapter in chapters]
+    others = [name for name in by_scenario(results) if name and name not in drawn]
+    if not drawn or not others:
+        return []
+    are = "is one scenario" if len(others) == 1 else f"are {len(others)} scenarios"
+    sentence = f"Only in the table and the bars {are} of {len(others) + len(drawn)}: {', '.join(others)}."
+    return [section("Not drawn", f"<p>{escape(sentence)}</p>" + note("Name one alone to have its flights drawn."))]
 
 
 def chapter_sections(number: int, chapter: Chapter, colours: Mapping[str, str], several: bool) -> list[str]:
@@ -274,7 +288,8 @@ def together(
     key = []
     for pilot in dict.fromkeys([*(flight.pilot for flight in flights), *touchdowns]):
         ends = [flight.outcome for flight in flights if flight.pilot == pilot]
-        words = f": {ends.count('landed')} of the {len(ends)} flights drawn landed" if ends else ""
+        words = f": {ends.count('landed')} of the {len(ends)} flights drawn landed" if len(ends) > 1 else ""
+        words = f": {escape(ends[0].replace('_', ' '))} in the flight drawn" if len(ends) == 1 else words
         key.append(f"<span>{pilot_chip(pilot, colours)}{words}</span>")
     if flights:
         sentence = overlay_sentence(deceleration_of(flights))

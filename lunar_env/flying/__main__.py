@@ -19,6 +19,7 @@ from lunar_env.flying.pilot import PilotError
 from lunar_env.flying.statistics import spread
 from lunar_env.flying.wishes import own_copy, shown_to, wished, wishes_in_words
 from lunar_env.inputs.files import require_writable
+from lunar_env.pages.reader import while_read
 from lunar_env.task import TOUCHED, Outcome
 
 
@@ -102,4 +103,4 @@ def arrays(flown: dict[str, Endings]) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

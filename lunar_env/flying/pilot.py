@@ -4,12 +4,16 @@ A classical pilot and a trained network are the same thing to the evaluation. A 
 knows, never the truth. The control mode is a choice of the pilot's: the vehicle and its descents stay the same.
 """
 
+import functools
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 
 from lunar_env.scenario import Scenario
+
+Returned = TypeVar("Returned")
 
 
 class Flies(Protocol):
@@ -57,13 +61,34 @@ class PilotMaker(ABC):
 PILOTS_OWN = ("guidance", "decision_period")
 
 
+def outside_inference_mode(method: Callable[..., Returned]) -> Callable[..., Returned]:
+    """A method whose tensors may be written in place later, also if it is called inside of ``inference_mode``."""
+
+    @functools.wraps(method)
+    def call(*arguments: Any, **named: Any) -> Returned:
+        if not torch.is_inference_mode_enabled():
+            return method(*arguments, **named)
+        with torch.inference_mode(False), torch.no_grad():
+            return method(*arguments, **named)
+
+    return call
+
+
 class Pilot(ABC):
-    """A batch of classical pilots, one per lander. What a class sets says how a scenario is to be shown to it."""
+    """A batch of classical pilots, one per lander. What a class sets says how a scenario is to be shown to it.
+
+    Its methods run outside of ``inference_mode``, whoever calls them: what a pilot remembers, it writes in place.
+    """
 
     name: ClassVar[str]
     control: ClassVar[str] = "descent_rate"  # what its actions mean, see lunar_env/vehicle/control.py
     decision_period: ClassVar[float] = 0.0  # [s] between its decisions at most; 0: the scenario's own
     history: ClassVar[int] = 1  # readings in one observation
+
+    def __init_subclass__(cls) -> None:
+        for name in ("__init__", "reset", "act"):
+            if name in vars(cls):
+                setattr(cls, name, outside_inference_mode(vars(cls)[name]))
 
     @abstractmethod
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:

@@ -8,6 +8,7 @@ from lunar_env.extras import missing
 from lunar_env.flying.episodes import MOST_EPISODES
 from lunar_env.inputs.files import require_writable
 from lunar_env.pages.markers import replaced
+from lunar_env.pages.reader import while_read
 from lunar_env.replays.catalogue import draw, replay_all, table, text
 from lunar_env.replays.replay import EPISODES
 
@@ -47,4 +48,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(while_read(main))

@@ -122,6 +122,20 @@ def test_the_report_names_every_pilot_with_count_and_interval(plain: tuple[str, 
         assert label in text and fact in text
 
 
+def test_the_report_names_the_scenarios_that_it_does_not_draw(plain: tuple[str, Reader], tmp_path: Path) -> None:
+    assert "Not drawn" not in plain[1].text
+    others = [result("reference", 4_000, (0.7, 0.8), scenario=name) for name in ("vertical", "luna_9 & co")]
+    _, reader = report(tmp_path, [*RESULTS, *others], [LANDING])
+    assert "Only in the table and the bars are 2 scenarios of 3: vertical, luna_9 & co." in reader.text
+    _, reader = report(tmp_path, [*RESULTS, others[0]], [LANDING])
+    assert "Only in the table and the bars is one scenario of 2: vertical." in reader.text
+
+
+def test_one_flight_drawn_is_told_by_how_it_ended(plain: tuple[str, Reader]) -> None:
+    assert "as_flown: crashed in the flight drawn" in plain[1].text
+    assert "reference: landed in the flight drawn" in plain[1].text
+
+
 def test_the_sentences_tell_why_one_crashed(plain: tuple[str, Reader]) -> None:
     _, reader = plain
     assert "720 m up, falling at 66 m/s" in reader.text
