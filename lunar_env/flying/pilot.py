@@ -7,6 +7,7 @@ knows, never the truth. The control mode is a choice of the pilot's: the vehicle
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
@@ -87,8 +88,9 @@ class Pilot(ABC):
 
     def __init_subclass__(cls) -> None:
         for name in ("__init__", "reset", "act"):
-            if name in vars(cls):
-                setattr(cls, name, outside_inference_mode(vars(cls)[name]))
+            method = vars(cls).get(name)
+            if isinstance(method, FunctionType):  # whatever else stands there is looked up as it is
+                setattr(cls, name, outside_inference_mode(method))
 
     @abstractmethod
     def __init__(self, scenario: Scenario, num_landers: int, device: torch.device | str = "cpu") -> None:
