@@ -66,7 +66,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 # With an index of its own torch comes alone; its dependencies follow from the usual place.
 	$(BIN)/python -m pip install -c constraints.txt $(if $(TORCH_INDEX),--no-deps --index-url "$(TORCH_INDEX)") torch
-	$(BIN)/python -m pip install -c constraints.txt -e ".[train,export,search,render,report,terrain,convex,dev]"
+	$(BIN)/python -m pip install -c constraints.txt -e ".[train,export,search,render,report,terrain,convex,disassembly,dev]"
 	@touch $@
 
 $(INSTALLED_BENCH): $(INSTALLED)

@@ -89,13 +89,18 @@ class Descent:
         self._drawn_from = self.scenario
         # Live tables that ``advance`` reads and writes in place; ``step`` and ``transition`` give copies.
         self.actions, self.rewards, self.outcomes = self._launch.actions, self.state.rewards, self.state.outcomes
-        self.threads = self._launch.threads
+        self.ended = columns(self.state.ended[: self.num_envs], Record)
+        self.threads, self.true_scales = self._launch.threads, self._launch.for_a_critic.scales
         self.reset(seed=seed)
 
     def advance(self) -> None:
         """Fly one decision on ``self.actions``, in place and without a copy: for loops that count microseconds."""
         self.actions.detach_()  # whoever computed them with gradients keeps the graph, this table does not
         self._launch.advance()
+
+    def begin_next(self, mask: torch.Tensor) -> None:
+        """Begin the next episode of the landers in ``mask`` (N,) bool: ``reset`` in place, as ``advance`` is."""
+        self._launch.begin_next(mask)
 
     def step(self, action: torch.Tensor) -> Transition:
         """Fly one decision period.
@@ -142,17 +147,17 @@ class Descent:
             first_lander: with ``seed``, the number of row 0's lander; row i flies the descents of lander first + i.
         """
         mask_tensor = self._checked_mask(mask)
-        chosen = mask_tensor.bool()
-        if seed is not None:
+        if seed is None:
+            self._launch.begin_next(mask_tensor)
+        else:
+            chosen = mask_tensor.bool()
             first = first_lander or 0
             if not 0 <= first <= 2**31 - self.num_envs:  # a lander's number is an int32
                 raise ValueError(f"first_lander must be from 0 to 2^31 - {self.num_envs:,}, got {shown(first)}")
             for name, value in self._counters(seed, first).items():
-                column = self.state["episode." + name]
-                column.copy_(torch.where(chosen, value, column))
-        else:
-            self.state["episode.episode"].add_(mask_tensor.to(torch.int32))
-        self._launch.reset(mask_tensor)
+                column = "episode." + name
+                self.state[column] = torch.where(chosen, value, self.state[column])
+            self._launch.reset(mask_tensor)
         return self.state.observation.clone()
 
     def _counters(self, seed: int | Sequence[int], first_lander: int) -> dict[str, torch.Tensor]:
@@ -212,16 +217,11 @@ class Descent:
         Height above ground, position (3), velocity (3), position error of the belief (3), velocity error (3); then,
         for each of the F ``possible_faults``, whether it acts, its onset and its magnitude.
         """
-        scenario, state = self.scenario, self.state
-        parts = [
-            self.truth()["height"][:, None] / scenario.ceiling,
-            state["motion.position"] / scenario.ceiling,
-            state["motion.velocity"] / scenario.top_speed,
-            state["belief.position_error"] / 1_000.0,
-            state["belief.velocity_error"],
-            *self._labels.scaled(state, scenario.time_limit),
-        ]
-        return torch.cat(parts, dim=1)
+        return self.true_numbers() / self.true_scales
+
+    def true_numbers(self) -> torch.Tensor:
+        """The numbers of ``privileged`` as they are, in SI units; ``true_scales`` is what it divides them by."""
+        return self._launch.true_numbers()
 
     def __getstate__(self) -> dict[str, Any]:
         return {

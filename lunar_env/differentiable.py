@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import torch
 import warp as wp
 
-from lunar_env.kernel.cache import ready, start_warp
+from lunar_env.kernel.cache import start_warp
 from lunar_env.kernel.room import require_memory
+from lunar_env.kernel.streams import current_stream, launch
 from lunar_env.missions import load_scenario
 from lunar_env.quantities import Range, whole_ticks
 from lunar_env.scenario import Scenario
@@ -164,10 +165,9 @@ class _Rollout(torch.autograd.Function):
                 wp.to_torch(array)[0] = start
             thrusts = wp.from_torch(thrust, dtype=wp.vec3, grad=torch.zeros_like(thrust))
             rest = wp.zeros((landers, 7), dtype=float, device=device)
-            ready((fly,), device)
             for step in range(steps):
                 numbers = [step, step // per_thrust, duration, exhaust * STANDARD_GRAVITY, forcing]
-                wp.launch(fly, dim=landers, inputs=[*numbers, thrusts, *path, rest], device=device)
+                launch(fly, landers, [*numbers, thrusts, *path, rest], thrust.device)
             context.flight = (tape, path, thrusts, per_thrust, [tensor.dtype for tensor in inputs])
             return tuple(wp.to_torch(array)[::per_thrust].detach().clone() for array in path)
 
@@ -190,8 +190,7 @@ def _substeps_of_a_thrust(scenario: Scenario) -> int:
 @contextlib.contextmanager
 def _beside(tensor: torch.Tensor) -> Iterator[None]:
     """On the tensor's device, whatever torch's default is, and on torch's current stream."""
-    stream = wp.stream_from_torch(torch.cuda.current_stream(tensor.device)) if tensor.is_cuda else None
-    with torch.device(tensor.device), wp.ScopedStream(stream):
+    with torch.device(tensor.device), wp.ScopedStream(current_stream(tensor.device)):
         yield
 
 

@@ -7,18 +7,21 @@ stays inside the declared space. ``ObservationTable.read`` gives the numbers bac
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import warp as wp
 
 from lunar_env.quantities import middle
-from lunar_env.sensors.inertial import NavigationDrawn, misjudged
+from lunar_env.sensors.inertial import misjudged
 from lunar_env.sensors.range_finder import RangeFinder, turned_by
-from lunar_env.state import Belief, Motion, Reading
-from lunar_env.terrain.contact import GearDrawn
-from lunar_env.vehicle.dynamics import MoonDrawn
+from lunar_env.state import Belief, Reading
+from lunar_env.vehicle.compare import alike, below, real, select
 from lunar_env.vehicle.frames import altitude_of, to_local, up_at
+
+# Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
+from lunar_env.vehicle.lanes import Counts, Lanes, Quaternions, Vectors, add, div, mul, sub  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -257,6 +260,17 @@ def put(observation: wp.array2d(dtype=float), row: int, column: int, scaled: flo
     observation[row, column] = wp.clamp(scaled, low, high)
 
 
+@wp.func_native("""
+    const float least = low, most = high;
+    for (signed lane = 0; lane < 8; ++lane)
+        if (rows.c[lane] >= 0)
+            *wp::address(observation, rows.c[lane], column) = wp::clamp(scaled.c[lane], least, most);
+    """)
+def put(  # noqa: D103, F811
+    observation: wp.array2d(dtype=float), rows: Counts, column: int, scaled: Lanes, low: float, high: float
+): ...
+
+
 @wp.func
 def shown(reading: Reading, closing: float, height: float, tick: int) -> Reading:
     """What a beam shows with ``observation="truth"``: the true height [m], now, and the true closing speed [m/s]."""
@@ -270,10 +284,10 @@ def shown(reading: Reading, closing: float, height: float, tick: int) -> Reading
 @wp.func
 def observe_beam(
     observation: wp.array2d(dtype=float),
-    row: int,
+    row: Any,
     start: int,
-    reading: Reading,
-    age: float,
+    reading: Any,
+    age: Any,
     doppler: int,
     scales: Scales,
 ):
@@ -286,19 +300,33 @@ def observe_beam(
 
 
 @wp.func
+def believed(attitude: wp.quat, rates: wp.vec3, belief: Belief):
+    """Attitude and body rates as the flight computer believes them."""
+    if belief.misled == 1:
+        attitude = belief.attitude_error * attitude
+        rates = rates + belief.rate_error
+    return attitude, rates
+
+
+@wp.func
+def believed(attitude: Quaternions, rates: Vectors, belief: Any):  # noqa: D103, F811
+    return attitude, rates  # landers whose belief of these is off are looked at one by one
+
+
+@wp.func
 def observe_core(
     observation: wp.array2d(dtype=float),
-    row: int,
+    row: Any,
     start: int,
     truth: int,
     misjudges: int,
-    tick: int,
+    tick: Any,
     seconds: float,
-    motion: Motion,
-    belief: Belief,
-    navigation: NavigationDrawn,
-    moon: MoonDrawn,
-    gear: GearDrawn,
+    motion: Any,
+    belief: Any,
+    navigation: Any,
+    moon: Any,
+    gear: Any,
     scales: Scales,
 ):
     """Write the core from column ``start`` of a row on, in the order of ``observation_table``."""
@@ -317,28 +345,24 @@ def observe_core(
     propellant = motion.propellant
     if truth == 0:
         propellant = propellant + belief.propellant_error
-        if belief.misled == 1:
-            q = belief.attitude_error * q
-            rates = rates + belief.rate_error
-    sign = 1.0
-    if q[3] < 0.0:
-        sign = -1.0
+        q, rates = believed(q, rates, belief)
+    sign = select(below(q.w, 0.0), alike(-1.0, altitude), alike(1.0, altitude))
 
     per_altitude = 1.0 / scales.altitude
     per_extent = 1.0 / scales.extent
     per_speed = 1.0 / scales.speed
     put(observation, row, start + 0, altitude * per_altitude, -2.0, 2.0)
-    put(observation, row, start + 1, position[0] * per_extent, -2.0, 2.0)
-    put(observation, row, start + 2, position[1] * per_extent, -2.0, 2.0)
-    put(observation, row, start + 3, local[0] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 4, local[1] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 5, local[2] * per_speed, -2.0, 2.0)
-    put(observation, row, start + 6, q[0] * sign, -1.0, 1.0)
-    put(observation, row, start + 7, q[1] * sign, -1.0, 1.0)
-    put(observation, row, start + 8, q[2] * sign, -1.0, 1.0)
-    put(observation, row, start + 9, q[3] * sign, 0.0, 1.0)
-    put(observation, row, start + 10, rates[0] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 11, rates[1] * PER_RATE, -10.0, 10.0)
-    put(observation, row, start + 12, rates[2] * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 1, position.x * per_extent, -2.0, 2.0)
+    put(observation, row, start + 2, position.y * per_extent, -2.0, 2.0)
+    put(observation, row, start + 3, local.x * per_speed, -2.0, 2.0)
+    put(observation, row, start + 4, local.y * per_speed, -2.0, 2.0)
+    put(observation, row, start + 5, local.z * per_speed, -2.0, 2.0)
+    put(observation, row, start + 6, q.x * sign, -1.0, 1.0)
+    put(observation, row, start + 7, q.y * sign, -1.0, 1.0)
+    put(observation, row, start + 8, q.z * sign, -1.0, 1.0)
+    put(observation, row, start + 9, q.w * sign, 0.0, 1.0)
+    put(observation, row, start + 10, rates.x * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 11, rates.y * PER_RATE, -10.0, 10.0)
+    put(observation, row, start + 12, rates.z * PER_RATE, -10.0, 10.0)
     put(observation, row, start + 13, propellant / scales.propellant, 0.0, 1.0)
-    put(observation, row, start + 14, float(tick) * seconds / scales.time, 0.0, 1.0)
+    put(observation, row, start + 14, real(tick) * seconds / scales.time, 0.0, 1.0)

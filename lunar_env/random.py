@@ -59,9 +59,17 @@ def beam_key(key: wp.uint64, beam: int) -> wp.uint64:
 
 
 @wp.func
-def draw_number(key: wp.uint64, name: int) -> wp.uint64:
-    """64 random bits for a number of the scenario, drawn once per episode; ``name`` is a hash of its path."""
-    return mix(key ^ mix(wp.uint64(wp.uint32(name))))
+def draw_number(key: wp.uint64, name: wp.uint64) -> wp.uint64:
+    """64 random bits for a number of the scenario, drawn once per episode; ``name`` is from ``mixed``."""
+    return mix(key ^ name)
+
+
+def mixed(word: int) -> int:
+    """What ``mix`` gives, for the host: a name is mixed once, not by each lander in each episode."""
+    word = (word + 0x9E3779B97F4A7C15) % 2**64
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB % 2**64
+    return word ^ (word >> 31)
 
 
 @wp.func

@@ -45,6 +45,7 @@ class LanderVecEnv(VecEnv):
         control: another control mode.
         discrete: six actions instead of a box, as in ``LanderEnv``.
         labels: whether the infos of ends say which faults there were, ``faults`` and ``acting_faults``.
+        threads: CPU threads of the physics, as ``Descent`` has them.
         **changes: of the scenario, such as ``decision_period=0.1``.
     """
 
@@ -58,18 +59,20 @@ class LanderVecEnv(VecEnv):
         control: str | None = None,
         discrete: bool = False,
         labels: bool = False,
+        threads: int | None = None,
         **changes: Any,
     ) -> None:
         checked_render_mode(render_mode, ("rgb_array",))
         checked_switches(discrete=discrete, labels=labels)
-        own = ("scenario", "num_envs", "seed", "device", "render_mode", "control", "discrete", "labels")
+        own = ("scenario", "num_envs", "seed", "device", "render_mode", "control", "discrete", "labels", "threads")
         if control is not None:
             changes["control"] = control
         self.scenario = chosen_scenario("LanderVecEnv", own, scenario, changes)
-        self.descent = Descent(self.scenario, num_envs, device, seed, autoreset="same_step")
+        self.descent = Descent(self.scenario, num_envs, device, seed, autoreset="same_step", threads=threads)
         self.render_mode = render_mode
         self.discrete = discrete
         self._record = (*RECORD, *(LABELS if labels else ()))
+        self._at_once = self.descent.device.type != "cpu"  # what ends is copied unasked: to ask would be to wait
         super().__init__(self.descent.num_envs, *single_spaces(self.scenario, discrete))
         self._next_seed: int | None = checked_seed(seed)
         self._over = True
@@ -107,25 +110,35 @@ class LanderVecEnv(VecEnv):
         """Fly one decision period: observation, reward, done and info of each lander."""
         transition = self.descent.step(self._actions)
         numbers = torch.stack([transition.reward, transition.outcome], dim=1)  # codes are small, so exact
-        table = torch.cat([transition.observation, numbers], dim=1).cpu().numpy()  # one copy from the device
-        observation, reward, outcome = table[:, :-2], table[:, -2], table[:, -1]
+        parts = [transition.observation, numbers]
+        if self._at_once:
+            parts += self._ends(transition, slice(None))
+        table = torch.cat(parts, dim=1).cpu().numpy()  # one copy from the device
+        width = transition.observation.shape[1]
+        observation, reward, outcome = table[:, :width], table[:, width], table[:, width + 1]
         done = outcome != FLYING
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if done.any():
-            self._report(transition, done, infos)
+            rows = np.flatnonzero(done)
+            if self._at_once:
+                ends = table[rows, width + 2 :]
+            else:
+                ends = torch.cat(self._ends(transition, torch.from_numpy(rows)), dim=1).numpy()
+            self._report(rows, ends, infos)
         return np.ascontiguousarray(observation), reward.copy(), done, infos
 
-    def _report(self, transition: Transition, done: np.ndarray, infos: list[dict[str, Any]]) -> None:
-        """Put what SB3 wants to know of the episodes that ended, and our record, into their infos."""
-        ended, rows = transition.ended, np.flatnonzero(done)
+    def _ends(self, transition: Transition, rows: slice | torch.Tensor) -> list[torch.Tensor]:
+        """Of the episodes in some rows that ended: what they saw last, and their outcome, reward and record."""
+        ended = transition.ended
         columns = [transition.outcome, ended["reward"], *(ended[name] for name in self._record)]
-        chosen = torch.from_numpy(rows).to(transition.outcome.device)
-        parts = [transition.final_observation[chosen], torch.stack([column[chosen] for column in columns], dim=1)]
-        table = torch.cat(parts, dim=1).cpu().numpy()
-        width = parts[0].shape[1]
+        return [transition.final_observation[rows], torch.stack([column[rows] for column in columns], dim=1)]
+
+    def _report(self, rows: np.ndarray, ends: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """Put what SB3 wants to know of the episodes that ended, and our record, into the infos of their rows."""
+        width = self.descent.observations.size
         now = time.perf_counter()
-        for row, final, numbers in zip(rows.tolist(), table[:, :width], table[:, width:].tolist(), strict=True):
+        for row, final, numbers in zip(rows.tolist(), ends[:, :width], ends[:, width:].tolist(), strict=True):
             outcome, total, *record = numbers
             infos[row] = {
                 "terminal_observation": final.copy(),
@@ -135,8 +148,8 @@ class LanderVecEnv(VecEnv):
                 "outcome": int(outcome),
                 **dict(zip(self._record, record, strict=True)),
             }
-        self._lengths[done] = 0
-        self._starts[done] = now
+        self._lengths[rows] = 0
+        self._starts[rows] = now
 
     def snapshot(self) -> dict[str, Any]:
         """A copy of everything that changes; ``restore`` continues from it bit for bit."""

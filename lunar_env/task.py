@@ -7,11 +7,16 @@ from typing import Any
 import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number, twin
-from lunar_env.state import Episode, Facts, Motion, Surface
+from lunar_env.state import Facts, Motion, Surface
 from lunar_env.terrain.contact import GearDrawn, lateral_velocity
 from lunar_env.terrain.surface import height_below, rough, shape_below
+from lunar_env.vehicle.algebra import dot, length
+from lunar_env.vehicle.compare import anywhere, below, greatest, root, select
 from lunar_env.vehicle.dynamics import MassDrawn, MoonDrawn
 from lunar_env.vehicle.frames import thrust_axis, up_at
+
+# Warp looks the operators up by these names: + is add, - is sub and neg, * is mul.
+from lunar_env.vehicle.lanes import add, mul, neg, sub  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -174,17 +179,19 @@ def judge_touchdown(record: Record, motion: Motion, mass: MassDrawn, gear: GearD
 
 
 @wp.func
-def potential(height: float, motion: Motion, moon: MoonDrawn, reward: RewardDrawn) -> float:
+def potential(height: Any, motion: Any, moon: Any, reward: Any):
     """The potential whose change is the reward term ``approach``; zero for a lander at rest on the ground."""
     up = up_at(motion.position, moon.radius)
-    fall = -wp.dot(motion.velocity, up)
-    lateral = wp.length(lateral_velocity(motion, moon.radius))
-    safe = wp.sqrt(1.0 + 2.0 * reward.safe_deceleration * wp.max(height, 0.0))
-    excess = wp.max(fall - safe, 0.0)
+    fall = -dot(motion.velocity, up)
+    lateral = length(lateral_velocity(motion, moon.radius))
+    safe = root(1.0 + 2.0 * reward.safe_deceleration * greatest(height, 0.0))
+    excess = greatest(fall - safe, 0.0)
     worth = -(0.001 * reward.height * height + reward.excess * excess + reward.lateral * lateral)
-    if reward.distance > 0.0:
-        away = wp.vec2(motion.position[0], motion.position[1])
-        worth = worth - 0.001 * reward.distance * wp.length(away)
+    counts = below(0.0, reward.distance)
+    if anywhere(counts):
+        at = motion.position
+        away = root(at.x * at.x + at.y * at.y)
+        worth = select(counts, worth - 0.001 * reward.distance * away, worth)
     return worth
 
 
@@ -207,15 +214,8 @@ def touchdown_reward(outcome: int, record: Record, limits: LimitsDrawn, reward: 
 
 
 @wp.func
-def earn(
-    record: Record,
-    episode: Episode,
-    motion: Motion,
-    moon: MoonDrawn,
-    limits: LimitsDrawn,
-    reward: RewardDrawn,
-):
-    """What a decision earns: every term by name, summed here and nowhere else.
+def earn(record: Any, episode: Any, motion: Any, moon: Any, touchdown: Any, reward: Any):
+    """What a decision earns: every term by name, summed here and nowhere else. ``touchdown`` is that term.
 
     Returns the record with the sums, the episode with the new potential, and the reward.
     """
@@ -223,7 +223,6 @@ def earn(
     used = episode.start_propellant - motion.propellant
     approach = worth - episode.potential
     propellant_cost = reward.propellant * (record.propellant_used - used)
-    touchdown = touchdown_reward(episode.outcome, record, limits, reward)
     earned = approach + propellant_cost + touchdown
 
     record.approach = record.approach + approach

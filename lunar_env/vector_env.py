@@ -15,6 +15,7 @@ from lunar_env.env import FLYING, LABELS, LANDED, OUT_OF_TIME, RECORD, RENDER_FP
 from lunar_env.inputs.actions import DISCRETE_ACTIONS, discrete_numbers
 from lunar_env.inputs.keywords import checked_options, checked_render_mode, checked_switches, chosen_scenario, readable
 from lunar_env.inputs.seeds import checked_seeds
+from lunar_env.kernel.host import on_host
 from lunar_env.scenario import Scenario
 
 MODES = {
@@ -45,8 +46,8 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
     Infos hold arrays, each with a mask ``_key`` that says which rows it holds for: ``outcome`` (of this step, for
     every row; see ``lunar_env.Outcome``), and for rows that are done ``is_success`` and the record that
     ``LanderEnv`` describes, with SAME_STEP inside ``final_info``. Fault labels come with ``labels=True``. Nothing
-    that was given out changes later. Whether somebody is done is asked of the device in every step of SAME_STEP;
-    who cannot wait for that takes ``Descent``.
+    that was given out changes later. From a GPU all arrays come in one copy a step. With torch output, whether somebody
+    is done is asked of the device in every step of SAME_STEP; who cannot wait for that takes ``Descent``.
 
     A copy (``copy.deepcopy``, ``pickle``) goes on from where the original stands, bit for bit.
 
@@ -103,6 +104,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         self.discrete = discrete
         self.labels = labels
         self._seeded = False
+        self._packed = output == "numpy" and self.device.type != "cpu"
         self._table = torch.tensor(DISCRETE_ACTIONS, device=self.device, dtype=torch.float32)
 
     @property
@@ -134,7 +136,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
             seed = drawn_seed(self)
         observation = self.descent.reset(seed=seed, mask=mask)
         self._seeded = True
-        return self._out(observation), self._out(self._info(self.descent.transition(), begins=True))
+        return self._out((observation, self._info(self.descent.transition(), begins=True)))
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Fly one decision period on actions (num_envs, ...), numpy or torch."""
@@ -144,8 +146,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
             actions = self._table[discrete_numbers(actions, self.num_envs, self.device)]
         transition = self.descent.step(actions)
         flags = transition.reward, transition.terminated, transition.truncated
-        reward, terminated, truncated = map(self._out, flags)
-        return self._out(transition.observation), reward, terminated, truncated, self._out(self._info(transition))
+        return self._out((transition.observation, *flags, self._info(transition)))
 
     def _info(self, transition: Transition, begins: bool = False) -> dict[str, Any]:
         """The infos of a step, or of a reset."""
@@ -154,7 +155,7 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             del ended["outcome"]
             return info | masked(ended, done)
-        if begins or not bool(done.any()):
+        if begins or (not self._packed and not bool(done.any())):
             return info
         final = {"final_obs": transition.final_observation, "final_info": masked(ended, done)}
         return info | masked(final, done)
@@ -192,13 +193,14 @@ class LanderVectorEnv(VectorEnv[Any, Any, Any]):
             raise ResetNeeded("the first reset begins every episode: call reset() without reset_mask first")
         return mask
 
-    def _out(self, value: Any) -> Any:
-        """As the caller wants it, torch or numpy, whatever is nested."""
+    def _out(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """As the caller wants them, torch or numpy, the infos last; from a GPU in one copy."""
         if self.output == "torch":
-            return value
-        if isinstance(value, dict):
-            return {name: self._out(one) for name, one in value.items()}
-        return value.cpu().numpy()
+            return values
+        *others, info = on_host(values, self._packed)
+        if "final_obs" in info and not info["_final_obs"].any():  # which was not asked before the copy
+            info = {name: value for name, value in info.items() if "final_" not in name}
+        return *others, info
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
         """An attribute of this object or its ``descent``, or what a method returns, once for each row.

@@ -134,8 +134,8 @@ def test_a_lander_flies_the_same_whatever_its_row():
 
 def test_the_same_seed_repeats_and_two_seeds_differ():
     first, again, other = (Descent("resilience", 16, seed=seed) for seed in (6, 6, 7))
-    assert bits(first.state.drawn) == bits(again.state.drawn)
-    drawn = [row.numpy().tobytes() for descent in (first, other) for row in descent.state.drawn]
+    assert bits(first.snapshot()["drawn"]) == bits(again.snapshot()["drawn"])
+    drawn = [row.numpy().tobytes() for descent in (first, other) for row in descent.snapshot()["drawn"]]
     assert len(set(drawn)) == 32, "two landers share a world"
     for transition, repeated in zip(fly(first, 30), fly(again, 30), strict=True):
         assert transition_bits(transition) == transition_bits(repeated)

@@ -145,9 +145,9 @@ def test_a_rollout_is_the_flight_of_the_same_thrust(name: str) -> None:
     for step in range(STEPS):
         # Attitude by hand: the shortest turn from up to the thrust. Then throttle, and no torque.
         turn = torch.stack([-axis[step, :, 1], axis[step, :, 0], torch.zeros(LANDERS), 1.0 + axis[step, :, 2]], dim=1)
-        descent.state["motion.attitude"].copy_(torch.nn.functional.normalize(turn, dim=1))
-        descent.state["rest.attitude"].zero_()
-        descent.state["motion.rates"].zero_()
+        descent.state["motion.attitude"] = torch.nn.functional.normalize(turn, dim=1)
+        descent.state["rest.attitude"] = 0.0
+        descent.state["motion.rates"] = 0.0
         descent.step(torch.cat([2.0 * strength[step, :, None] / 1600.0 - 1.0, torch.zeros(LANDERS, 3)], dim=1))
         assert not descent.state["episode.episode"].any()  # or else a next one began
         # The throttle and the axis are rounded once each, and 4 m/s^2 of thrust as wrong as 3e-7 for 12 s makes 1e-4 m;

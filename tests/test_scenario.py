@@ -71,9 +71,9 @@ def test_a_chance_is_drawn_as_yes_or_no(chance: Any, share: float) -> None:
 def test_what_the_kernel_holds_is_what_the_scenario_says() -> None:
     # The names of the kernel's struct and the packed numbers are two lists; this is that they are in one order.
     scenario = load_scenario("resilience")
-    numbers, packs = leaves(scenario), packed(scenario)
-    lows, highs = fixed_row(scenario), fixed_row(scenario)
-    lows[packs["drawn"]], highs[packs["drawn"]] = packs["lows"], packs["highs"]
+    numbers, draws = leaves(scenario), packed(scenario)["draws"]  # place, low, high and more of each
+    lows, highs, places = fixed_row(scenario), fixed_row(scenario), draws.view(np.int32)[:, 0]
+    lows[places], highs[places] = draws[:, 1], draws[:, 2]
     state = Descent(scenario, 64).state
     for leaf, low, high in zip(numbers, lows, highs, strict=True):
         values = state["drawn." + leaf.path]
@@ -267,5 +267,5 @@ def test_an_episode_draws_what_is_drawn_and_a_fixed_number_stands_in_every_row()
     drawn = [paths[place] for place in drawn_places(leaves(scenario))]
     assert {"start.altitude", "faults.dust.probability"} <= set(drawn) and len(drawn) < 0.2 * len(paths)
     descent = Descent(scenario, 64, seed=1)
-    spread = descent.state.drawn.amax(dim=0) - descent.state.drawn.amin(dim=0)
+    spread = descent.snapshot()["drawn"].amax(dim=0) - descent.snapshot()["drawn"].amin(dim=0)
     assert {paths[place] for place in spread.nonzero().flatten().tolist()} == set(drawn)

@@ -74,6 +74,7 @@ SHORT = {
     "agents.training.speed": Short("--rounds 1 --num-envs 64 --updates 2", slow=True, codes=(0, 1)),
     "lunar_env.missions": Short("--episodes 2", slow=True, codes=(0, 1)),
     "lunar_env.bench": Short("--quick", slow=True, codes=(0, 1)),
+    "lunar_env.bench.machine_code": Short(slow=True, codes=(0, 1)),
 }
 
 

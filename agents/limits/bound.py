@@ -14,7 +14,7 @@ free instead; a slope below zero, which asks for height, is taken as zero.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,6 +31,7 @@ POINTS, WEIGHTS = np.polynomial.legendre.leggauss(16)
 TOUCHDOWN = (middle(Limits().descent_rate), middle(Limits().lateral_speed))  # [m/s]
 LOWEST = np.array([[-14.0], [1e-6], [1e-6]])  # of the three numbers that ``_roots`` looks for
 HIGHEST = np.array([[math.log(6.0)], [0.5 * math.pi], [0.5 * math.pi]])
+AXES = np.eye(3)[:, :, None]
 ENGINE = ("maximum_thrust", "thrust_scale", "specific_impulse", "impulse_scale")
 ROUNDING = 1e-3  # [m/s] of climb that may be an orbit's velocity in single precision
 NO_BOUND = "the vehicle climbs at the start, or is so fast that the centrifugal relief leaves no gravity"
@@ -117,8 +118,8 @@ def bound(
     states = _States(h, d, np.maximum(v - slowest, 0.0), softest, c, m * c / thrust, g)
     with np.errstate(all="ignore"):  # where there is no landing the search wanders off
         first = states.guess()
-        coasting = _roots(states.after_coasting, first)
-        at_once = _roots(states.at_once, np.stack([first[0], first[1], first[1]]))
+        coasting = _roots(states, _States.after_coasting, first)
+        at_once = _roots(states, _States.at_once, np.stack([first[0], first[1], first[1]]))
         late = np.sqrt(2.0 * states.energy) * np.sin(coasting[2]) >= d
         burnt = np.where(at_once[2] >= at_once[1], np.exp(at_once[0]), states.anywhere_below())
     return m * -np.expm1(-np.where(late, np.exp(coasting[0]), burnt))
@@ -135,6 +136,10 @@ class _States:
     exhaust_speed: Vector  # [m/s]
     burnout: Vector  # [s] in which full thrust would burn the whole vehicle
     gravity: Vector  # [m/s^2]
+
+    def of(self, rows: NDArray[np.intp]) -> "_States":
+        """Some of them."""
+        return _States(*(getattr(self, part.name)[rows] for part in fields(self)))
 
     @property
     def energy(self) -> Vector:
@@ -206,22 +211,38 @@ class _States:
         )
 
 
-def _roots(left: Callable[[Vector], Vector], x: Vector, passes: int = 40) -> Vector:
-    """Where ``left`` (3, N) is zero: Newton from x (3, N) with steps that are halved until they help; else nan."""
-    worst, nudge = np.abs(left(x)).max(axis=0), 1e-6
+def _roots(states: _States, left: Callable[[_States, Vector], Vector], x: Vector, passes: int = 40) -> Vector:
+    """Where ``left`` (3, N) of states is zero: Newton from x (3, N), with steps halved until they help; or nan.
+
+    What a pass brings no nearer the next one would not either, for it begins at the same place. So each pass is about
+    those only that the one before has moved: after a few these are a handful.
+    """
+    worst, x, moving = np.abs(left(states, x)).max(axis=0), x.copy(), np.arange(x.shape[1])
     for _ in range(passes):
-        slopes = [(left(x + nudge * axis) - left(x - nudge * axis)) / (2.0 * nudge) for axis in np.eye(3)[:, :, None]]
-        jacobian = np.stack(slopes, axis=-1).swapaxes(0, 1)  # (N, 3, 3)
-        inverse = np.linalg.pinv(np.nan_to_num(jacobian))
-        step = np.clip(-np.einsum("nij,jn->in", inverse, left(x)), -0.5, 0.5)
-        for _ in range(8):
-            tried = np.clip(x + step, LOWEST, HIGHEST)
-            error = np.abs(left(tried)).max(axis=0)
-            better = error < worst
-            x, worst = np.where(better, tried, x), np.where(better, error, worst)
-            step = np.where(better, 0.0, 0.5 * step)
-            if better.all():
-                break
-        if (worst < 1e-12).all():
+        here, at, before = states.of(moving), x[:, moving], worst[moving]
+        x[:, moving], worst[moving] = _nearer(here, left, at, before)
+        moving = moving[worst[moving] < before]
+        if not moving.size or (worst < 1e-12).all():
             break
     return np.where(worst < 1e-9, x, np.nan)
+
+
+def _nearer(
+    states: _States, left: Callable[[_States, Vector], Vector], x: Vector, worst: Vector, nudge: float = 1e-6
+) -> tuple[Vector, Vector]:
+    """One of Newton's steps from x (3, N), or the largest of eight halves of it that helps; and what is left then."""
+    slopes = [(left(states, x + nudge * axis) - left(states, x - nudge * axis)) / (2.0 * nudge) for axis in AXES]
+    jacobian = np.stack(slopes, axis=-1).swapaxes(0, 1)  # (N, 3, 3)
+    inverse = np.linalg.pinv(np.nan_to_num(jacobian))
+    step = np.clip(-np.einsum("nij,jn->in", inverse, left(states, x)), -0.5, 0.5)
+    x, worst, trying = x.copy(), worst.copy(), np.arange(x.shape[1])
+    for _ in range(8):
+        tried = np.clip(x[:, trying] + step[:, trying], LOWEST, HIGHEST)
+        error = np.abs(left(states.of(trying), tried)).max(axis=0)
+        better = error < worst[trying]
+        x[:, trying[better]], worst[trying[better]] = tried[:, better], error[better]
+        trying = trying[~better]
+        step[:, trying] *= 0.5
+        if not trying.size:
+            break
+    return x, worst

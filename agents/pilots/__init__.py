@@ -94,6 +94,15 @@ class NamedPilot(PilotMaker):
 
     name: str
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether it is a learned one of ours: a few large operations, and nothing that two of them change.
+
+        A classical one is hundreds of small operations, which wait for Python's lock more than they compute. Of a
+        user's own nobody knows, and an exported one has threads enough.
+        """
+        return self.name not in CLASSICAL and not is_user_pilot(self.name) and not is_onnx_pilot(self.name)
+
     def wishes(self, scenario: Scenario) -> dict[str, Any]:
         """Changes to a scenario: how it wants to fly it."""
         return wishes_of(self.name, scenario)

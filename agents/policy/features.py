@@ -14,20 +14,17 @@ from agents.policy.differences import Changes
 from lunar_env import Descent, Scenario
 from lunar_env.observation import pointing_down
 
+METRIC = 10  # true numbers in metres or metres a second that come first: height, position, velocity, position error
+
 
 def truth_features(descent: Descent) -> torch.Tensor:
     """(N, 23 + 3 F) the privileged truth for a critic: in proportion, and what is in metres once more as a logarithm.
 
     A critic that sees a true height in shares of kilometres only cannot tell a wrong reading of 50 m from a right one.
     """
-    state = descent.state
-    metric = [
-        descent.truth()["height"][:, None],
-        state["motion.position"],
-        state["motion.velocity"],
-        state["belief.position_error"],
-    ]
-    return torch.cat([descent.privileged(), signed_log(torch.cat(metric, dim=1), 2.0) / 3.0], dim=1)
+    numbers = descent.true_numbers()
+    metric = numbers[:, :METRIC]
+    return torch.cat([numbers / descent.true_scales, signed_log(metric, 2.0) / 3.0], dim=1)
 
 
 class Features(nn.Module):

@@ -5,7 +5,6 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from lunar_env import Outcome, Scenario
 from lunar_env.flying.statistics import STRICT
@@ -36,6 +35,8 @@ def chance_of_wins(first: np.ndarray, second: np.ndarray) -> float:
         first: (episodes,) bool, which ones it landed.
         second: (episodes,) bool, which of the same ones the other one landed.
     """
+    from scipy.stats import binomtest  # half a second: not before it is needed
+
     won, lost = int((first & ~second).sum()), int((second & ~first).sum())
     return float(binomtest(won, won + lost, 0.5, alternative="greater").pvalue) if won + lost else 1.0
 

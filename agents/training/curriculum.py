@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from agents.training.ends import Step
 from lunar_env import Descent, Outcome, Scenario, load_scenario
-from lunar_env.descent import Transition
 from lunar_env.faults.kinds import KINDS, magnitude_of
 from lunar_env.quantities import Number, Range
 from lunar_env.scenario import possible_faults
@@ -81,11 +81,11 @@ class RunningCurriculum:
         """The scenario to practise on."""
         return eased(self.descent.scenario, self.severity)
 
-    def add(self, transition: Transition) -> None:
+    def add(self, step: Step) -> None:
         """Count the episodes that ended in a step, without waiting for the device."""
-        landed = transition.outcome == int(Outcome.LANDED)
-        self.counts += (torch.stack([landed, transition.done]) & self.counted).sum(dim=1)
-        self.counted |= transition.done
+        landed, done = step.outcome == int(Outcome.LANDED), step.done
+        self.counts += (torch.stack([landed, done]) & self.counted).sum(dim=1)
+        self.counted |= done
 
     def promotes(self, landed: int, ended: int) -> bool:
         """Make the faults of later episodes worse if enough landed. Returns whether they changed.

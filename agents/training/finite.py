@@ -15,10 +15,10 @@ class NotFiniteError(FloatingPointError):
     """Raised when a reward, a loss or a gradient is not a number; the message says where the batch is."""
 
 
-def finite_gradients(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the step that an optimiser is about to take leaves its weights finite."""
+def finite_gradients(optimizer: torch.optim.Optimizer) -> torch.Tensor:
+    """Whether the step that an optimiser is about to take leaves its weights finite: one truth, on their device."""
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-    return bool(torch.nn.utils.get_total_norm(gradients).isfinite())
+    return torch.nn.utils.get_total_norm(gradients).isfinite()
 
 
 def stop(

@@ -10,18 +10,18 @@ from agents.policy.network import load_policy, read_card
 from agents.reading import found as place_of
 from agents.training.algorithms import ALGORITHMS, algorithm_of, names_of
 from agents.training.curriculum import eased
+from agents.training.devices import device_of, processes
 from agents.training.experiment import ConfigError, Experiment
 from agents.training.imitation import check_pilot
 from agents.training.room import require_room_for
 from agents.training.stages import practices_of, widest
 from lunar_env import Scenario, load_scenario
-from lunar_env.kernel.launch import checked_device
 
 
 def learner_of(algorithm: str) -> Callable[..., dict[str, Any]]:
     """What trains with an algorithm, in as many processes as there are. Raises ConfigError for more than it can."""
     row = algorithm_of(algorithm)
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not row.several_processes:
+    if processes() > 1 and not row.several_processes:
         able = names_of([other for other in ALGORITHMS.values() if other.several_processes])
         raise ConfigError(f"{algorithm} trains in one process; start it without torchrun, or set algorithm={able}")
     return row.load_learner()
@@ -34,7 +34,7 @@ def first_process() -> bool:
 
 def scenarios_of(wanted: Experiment) -> tuple[Scenario, Scenario]:
     """The scenario, and the one that training practises on: in stages, the one that holds them all."""
-    checked_device(wanted.device)  # refused now if it is not here
+    device_of(wanted.device)  # refused now if it is not here
     scenario = load_scenario(wanted.scenario, **wanted.changes)
     practice = widest(practices_of(wanted, scenario))
     load_scenario(wanted.evaluation.flight or scenario)  # refused now if unknown

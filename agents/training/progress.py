@@ -9,13 +9,14 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from agents.training.ends import Ends, Step
 from lunar_env import Descent, Outcome
-from lunar_env.descent import Transition
 from lunar_env.task import TERMS, TOUCHED
 
 TOTALS = ("propellant_used", "duration")
 SPEEDS = ("descent_rate", "lateral_speed")  # at touchdown: of those that met the ground
 OUTCOMES = [int(outcome) for outcome in Outcome if outcome != Outcome.FLYING]
+SUMMED = (*TERMS, *TOTALS, *SPEEDS)
 Listener = Callable[[int, Mapping[str, Any]], None]  # called with the decisions so far and the metrics of a rollout
 FORGETS = 0.98  # of the episodes counted, at each update: the landing rate that is shown looks some 50 updates back
 
@@ -25,33 +26,27 @@ class Tally:
 
     def __init__(self, descent: Descent) -> None:
         self.descent = descent
-        self.outcomes, self.touched = (
-            torch.tensor(codes, device=descent.device, dtype=torch.int64) for codes in (OUTCOMES, TOUCHED)
-        )
-        self.counts = torch.zeros(len(OUTCOMES), device=descent.device, dtype=torch.float32)
-        self.sums = torch.zeros(len(TERMS) + len(TOTALS + SPEEDS), device=descent.device, dtype=torch.float32)
+        whole, codes = len(TERMS) + len(TOTALS), tuple(map(int, TOUCHED))
+        self.ends = Ends(OUTCOMES, codes, whole, len(SPEEDS), descent.num_envs, descent.device)
         self.recent = torch.zeros(2, dtype=torch.float32, device="cpu")  # landed and ended, old ones fading
 
-    def add(self, transition: Transition) -> None:
+    def add(self, step: Step) -> None:
         """Count the episodes that ended in a step."""
-        self.counts += (transition.outcome[:, None] == self.outcomes).sum(dim=0)
-        touched = (transition.outcome[:, None] == self.touched).any(dim=1)
-        columns = [torch.where(transition.done, transition.ended[name], 0.0) for name in (*TERMS, *TOTALS)]
-        columns += [torch.where(touched, transition.ended[name], 0.0) for name in SPEEDS]
-        self.sums += torch.stack(columns).sum(dim=1)
+        self.ends.add(step.outcome, torch.stack([step.ended[name] for name in SUMMED]))
 
     def close(self) -> dict[str, float]:
         """The metrics of the rollout by their TensorBoard names; the sums begin anew."""
         error = self.descent.state["belief.position_error"].norm(dim=1).mean()
-        count_of = dict(zip(OUTCOMES, self.counts.tolist(), strict=True))
-        sum_of = dict(zip((*TERMS, *TOTALS, *SPEEDS), self.sums.tolist(), strict=True))
-        self.counts.zero_()
-        self.sums.zero_()
+        sums = self.ends.sums.sum(dim=0, dtype=torch.float64)
+        *counted, error_now = torch.cat([sums, error[None].double()]).tolist()
+        self.ends.sums.zero_()
+        count_of = dict(zip(OUTCOMES, counted, strict=False))
+        sum_of = dict(zip(SUMMED, counted[len(OUTCOMES) :], strict=True))
         ended = sum(count_of.values())
         self.recent = FORGETS * self.recent + torch.tensor(
             [count_of[int(Outcome.LANDED)], ended], dtype=torch.float32, device="cpu"
         )
-        metrics = {"landed": self.landing_rate, "flight/belief_error": float(error), "episodes": ended}
+        metrics = {"landed": self.landing_rate, "flight/belief_error": error_now, "episodes": ended}
         if ended:
             metrics |= {f"outcome/{Outcome(code).name.lower()}": count / ended for code, count in count_of.items()}
             metrics |= {f"reward/{name}": sum_of[name] / ended for name in TERMS}

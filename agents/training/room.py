@@ -8,10 +8,11 @@ from itertools import pairwise
 
 from agents.policy.features import Features
 from agents.training.algorithms import algorithm_of
+from agents.training.devices import device_of
 from agents.training.experiment import Experiment
 from lunar_env import Scenario
 from lunar_env.flying.episodes import CHUNK
-from lunar_env.kernel.launch import checked_device, threads_for
+from lunar_env.kernel.launch import threads_for
 from lunar_env.kernel.memory import bytes_of
 from lunar_env.kernel.room import require_memory, require_room, size
 from lunar_env.scenario import possible_faults
@@ -24,7 +25,7 @@ GATES = {"none": 0, "gru": 3, "lstm": 4}
 
 def require_room_for(wanted: Experiment, practice: Scenario) -> None:
     """Refuse a training that needs more memory than there is, or minutes for a decision. Raises ValueError."""
-    device = checked_device(wanted.device)
+    device = device_of(wanted.device)
     require_room(practice, wanted.num_envs, device, threads_for(wanted.num_envs, device, wanted.threads or None))
     needs = needs_of(wanted, practice)
     most = max(needs, key=lambda name: needs[name])

@@ -187,8 +187,7 @@ def fly(
 ) -> Contestant:
     """A contestant that flies this batch, after spreading its landers along their flights."""
     spread(descent)
-    scenario, episode = descent.scenario, descent.state["episode.episode"]
-    begun = int(episode.sum())
+    scenario, begun = descent.scenario, int(descent.state["episode.episode"].sum())
     setting = {
         "control": f"{scenario.control} at {1 / scenario.decision_period:g} Hz",
         "physics": f"{1 / scenario.tick:g} Hz x {scenario.substeps} substeps",
@@ -196,7 +195,7 @@ def fly(
     }
 
     def seen() -> dict[str, Any]:
-        return {"episodes ended": int(episode.sum()) - begun}
+        return {"episodes ended": int(descent.state["episode.episode"].sum()) - begun}
 
     return Contestant(name, call, steps or descent.num_envs, setting, before, seen)
 
@@ -205,17 +204,17 @@ def spread(descent: Descent) -> None:
     """Put each lander of a batch somewhere along a flight."""
     if descent.num_envs > 1:
         rows = torch.arange(descent.num_envs, dtype=torch.int64, device="cpu")
-        sample = flights(descent.scenario).items()
-        descent.restore({key: v[:, rows % ROWS] if key == "delay_line" else v[rows % ROWS] for key, v in sample})
-        descent.state["episode.lander"].copy_(rows)  # so that each goes on to episodes of its own
+        descent.restore({name: table[rows % ROWS] for name, table in flights(descent.scenario).items()})
+        descent.state["episode.lander"] = rows  # so that each goes on to episodes of its own
 
 
 @cache
 def flights(scenario: Scenario) -> dict[str, torch.Tensor]:
-    """A snapshot of landers spread evenly along their flights: they began one after the other."""
+    """A snapshot of landers spread evenly along their flights: they began one after the other. Always the same."""
+    random = torch.Generator(device="cpu").manual_seed(0)
     descent = Descent(load_scenario(scenario, decision_period=PERIOD), ROWS)
     for lander in torch.eye(ROWS, dtype=torch.bool, device="cpu"):
         descent.reset(mask=lander)
-        descent.actions.uniform_(-1.0, 1.0)
+        descent.actions.uniform_(-1.0, 1.0, generator=random)
         timed(descent.advance, STAGGER)
     return descent.snapshot()

@@ -76,7 +76,10 @@ def figure(value: float | None) -> str:
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table with columns in line; the first row is its head."""
+    """A Markdown table with columns in line, the middle ones on the right; the first row is its head."""
     width = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"| {a:<{width[0]}} | {b:>{width[1]}} | {c:>{width[2]}} | {d} |" for a, b, c, d in rows]
-    return "\n".join([lines[0], "|---|---:|---:|---|", *lines[1:]])
+    lines = []
+    for first, *middle, last in rows:
+        numbers = [f"{cell:>{size}}" for cell, size in zip(middle, width[1:], strict=False)]
+        lines.append(f"| {' | '.join([f'{first:<{width[0]}}', *numbers, last])} |")
+    return "\n".join([lines[0], f"|---|{'---:|' * (len(width) - 2)}---|", *lines[1:]])

@@ -13,6 +13,7 @@ BROUGHT_BY = {
     "clarabel": ("clarabel", "convex"),
     "cvxpy": ("cvxpy", "convex"),
     "matplotlib": ("matplotlib", "report"),
+    "nvdisasm": ("nvidia-cuda-nvdisasm", "disassembly"),  # a program, no module
     "onnx": ("onnx", "export"),
     "onnxruntime": ("onnxruntime", "export"),
     "onnxscript": ("onnxscript", "export"),

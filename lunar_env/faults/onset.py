@@ -7,6 +7,7 @@ import warp as wp
 from lunar_env.faults.effects import COUNT, belief_jump, passed
 from lunar_env.faults.kinds import FOREVER
 from lunar_env.state import Belief, Episode
+from lunar_env.vehicle.tiles import number_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -18,7 +19,7 @@ def present_faults(tables: Any, row: int) -> int:
     """One bit for each fault that was drawn; none of them has begun."""
     present = int(0)
     for code in range(COUNT):
-        if tables.numbers[row, tables.fault_columns[code]] > 0.5:
+        if number_of(tables.numbers, row, tables.fault_columns[code]) > 0.5:
             present = present | (1 << code)
         tables.begun[row, code] = -1
     return present
@@ -35,9 +36,9 @@ def struck(tables: Any, row: int, episode: Episode, belief: Belief, up: wp.vec3,
             column = tables.fault_columns[code]  # probability, onset, below, duration
             bit = 1 << code
             begun = tables.begun[row, code]
-            late_enough = passed(tick, tables.numbers[row, column + 1], seconds)
-            duration = tables.numbers[row, column + 3]
-            if begun < 0 and late_enough and height <= tables.numbers[row, column + 2]:
+            late_enough = passed(tick, number_of(tables.numbers, row, column + 1), seconds)
+            duration = number_of(tables.numbers, row, column + 3)
+            if begun < 0 and late_enough and height <= number_of(tables.numbers, row, column + 2):
                 begun = tick
                 tables.begun[row, code] = tick
                 episode.acting = episode.acting | bit

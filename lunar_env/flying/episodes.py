@@ -10,8 +10,10 @@ episodes that are left over end as ``invalid`` where the pilot failed.
 
 import copy
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,10 +24,12 @@ from lunar_env.flying.batches import batches
 from lunar_env.flying.failures import NOT_FINITE, Failure, called, checked, traceback_of
 from lunar_env.flying.function_pilot import FunctionPilot
 from lunar_env.flying.pilot import CannotFlyError, Pilot, PilotError, PilotMaker
+from lunar_env.flying.side_by_side import side_by_side, threads_are_alike, threads_for_flights
 from lunar_env.flying.statistics import wilson
 from lunar_env.flying.trace import Recorder, Trace
 from lunar_env.flying.user_pilot import checked_class, is_user_pilot, load_user_pilot
 from lunar_env.flying.wishes import own_copy, shown_to
+from lunar_env.kernel.room import MOST_THREADS, whole_number
 from lunar_env.quantities import shown
 from lunar_env.scenario import Scenario
 from lunar_env.task import Outcome
@@ -79,6 +83,7 @@ def fly(
     device: str | torch.device = "cpu",
     traces: int = 0,
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> Endings:
     """Fly episodes 0 to ``episodes`` - 1 of a seed, each once to its end: the same descents for every pilot.
 
@@ -91,6 +96,8 @@ def fly(
         device: where landers and pilot compute.
         traces: how many of the first episodes to record, decision by decision.
         progress: hears how many episodes were flown.
+        threads: CPU threads of the physics, and of pilots that may fly side by side; by default torch's number. An
+            episode does not depend on it.
 
     Raises:
         KeyError, ValueError, TypeError: the request is wrong; the message says what is allowed.
@@ -101,18 +108,23 @@ def fly(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= MOST_EPISODES:
             limits = f"at least {least} and at most {MOST_EPISODES:,}"
             raise ValueError(f"{name} must be a whole number of {limits}, got {shown(value)}")
+    threads = whole_number("threads", torch.get_num_threads() if threads is None else threads, MOST_THREADS)
     scenario = own_copy(scenario)  # before a stranger\'s file is read
     maker = maker_of(pilot)
     flown = shown_to(maker, scenario)
     parts: list[Endings] = []
     left = EXTRA_FLIGHTS
-    for descent in batches(flown, episodes, seed, device, CHUNK):
-        first = sum(part.outcome.size for part in parts)
-        found, used = narrowed(maker, descent, seed, first, traces, left)
-        left -= used
+    for first in range(0, episodes, CHUNK):
+        count = min(CHUNK, episodes - first)
+        worth = threads_for_flights(count, device, threads)
+        found = in_parts(maker, flown, count, seed, device, first, traces, worth)
+        if not found:
+            descent = next(batches(flown, count, seed, device, count, first, worth))
+            found, used = narrowed(maker, descent, seed, first, traces, left)
+            left -= used
         parts += found
         if progress is not None:
-            progress.update(descent.num_envs)
+            progress.update(count)
     endings = joined(parts)
     if sum(failure.episodes for failure in endings.failures) == episodes:
         raise PilotError(endings.failures[0].what, endings.failures)
@@ -127,6 +139,32 @@ def joined(parts: list[Endings]) -> Endings:
         tuple(trace for part in parts for trace in part.traces),
         tuple(failure for part in parts for failure in part.failures),
     )
+
+
+def in_parts(
+    maker: type[Pilot] | PilotMaker,
+    scenario: Scenario,
+    count: int,
+    seed: int,
+    device: str | torch.device,
+    first: int,
+    traces: int,
+    threads: int,
+) -> list[Endings]:
+    """Fly episodes ``first`` to ``first + count - 1`` of a seed in parts side by side, one for each thread.
+
+    Returns the parts in order; none if these pilots fly alone, or if one failed: whoever fails flies again alone, so
+    that what is told of it does not depend on the machine.
+    """
+    if threads == 1 or not isinstance(maker, PilotMaker) or not maker.side_by_side or not threads_are_alike():
+        return []
+    edges = [first + count * part // threads for part in range(threads + 1)]
+    parts = [
+        (begin, next(batches(scenario, end - begin, seed, device, end - begin, begin, threads=1)))
+        for begin, end in pairwise(edges)
+    ]
+    flown = side_by_side(lambda part, stop: _flown(maker, part[1], part[0], traces, stop)[0], parts)
+    return [] if any(part.failures for part in flown) else flown
 
 
 def narrowed(
@@ -195,9 +233,16 @@ def fly_batch(maker: type[Pilot] | PilotMaker, descent: Descent, traces: int = 0
 
 
 def _flown(
-    maker: type[Pilot] | PilotMaker, descent: Descent, first: int, traces: int
+    maker: type[Pilot] | PilotMaker,
+    descent: Descent,
+    first: int,
+    traces: int,
+    stop: threading.Event | None = None,
 ) -> tuple[Endings, PilotError | None]:
-    """Fly a batch to its end, and what the pilot raised, which ended whoever still flew."""
+    """Fly a batch to its end, or to that of a decision in which ``stop`` is set.
+
+    Returns also what the pilot raised, which ended whoever still flew.
+    """
     count = descent.num_envs
     recorder = Recorder(descent, min(max(traces - first, 0), count))
     recorder.note()
@@ -219,7 +264,7 @@ def _flown(
         transition = descent.step(action)
         recorder.note(flying)
         outcome = transition.outcome
-        if bool(transition.done.all()):
+        if bool(transition.done.all()) or (stop is not None and stop.is_set()):
             break
     record = {name: column.cpu().numpy() for name, column in transition.ended.items()}
     return Endings(outcome.cpu().numpy(), record, recorder.traces(), tuple(failures)), error

@@ -49,6 +49,11 @@ class CannotFlyError(ValueError):
 class PilotMaker(ABC):
     """Makes pilots from a function, a file or a folder. A class of ``Pilot`` has the same interface."""
 
+    @property
+    def side_by_side(self) -> bool:
+        """Whether its pilots may fly at once, each in a thread of its own, for they share nothing that they change."""
+        return False
+
     @abstractmethod
     def wishes(self, scenario: Scenario) -> dict[str, Any]:
         """Changes to a scenario: how its pilots want to fly it. What may be wished for stands in wishes.py."""

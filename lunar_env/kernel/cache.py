@@ -19,6 +19,8 @@ from typing import Any
 
 import warp as wp
 
+from lunar_env.vehicle.tiles import WARP
+
 ROOM = 4_000_000  # bytes that a build takes, with what the compiler writes on the way
 SEALS = "lunar_env.checksums.json"
 REMEDY = "set WARP_CACHE_PATH to a folder that can be written, and has some 100 MB left"
@@ -66,6 +68,10 @@ def _stderr_to_nowhere() -> int | None:
     return kept
 
 
+# Threads of a block on a GPU: one warp. A thread of the step has 255 registers, so that a multiprocessor holds eight
+# warps whatever their blocks; blocks of one let 4,096 landers fly on 128 of an H100's 132 multiprocessors, not on 16.
+BLOCK = WARP
+
 _ready: set[tuple[str, str]] = set()  # kernels by name and device
 
 
@@ -84,7 +90,8 @@ def ready(kernels: Sequence[wp.Kernel], device: Any) -> None:
     notice.start()
     modules = [kernel.module for kernel in waiting]
     try:
-        loaded(modules, device, lambda: wp.force_load(device, modules, max_workers=len(modules)))  # side by side
+        # Side by side.
+        loaded(modules, device, lambda: wp.force_load(device, modules, block_dim=BLOCK, max_workers=len(modules)))
     finally:
         notice.cancel()
     _ready.update((module.name, device.alias) for module in modules)
@@ -132,7 +139,7 @@ def loaded(modules: Sequence[Any], device: Any, load: Callable[[], None]) -> Non
 
 def _folder_of(module: Any, device: Any) -> Path:
     """Where Warp keeps a compiled module: an existing folder of a device is told apart by the block it is for."""
-    block = 1 if device.is_cpu else module.options["block_dim"]
+    block = 1 if device.is_cpu else BLOCK
     return Path(wp.config.kernel_cache_dir) / module.get_module_identifier(block_dim=block)
 
 

@@ -12,10 +12,13 @@ import warp as wp
 
 from lunar_env.kernel.builds import WHOLE, build_of
 from lunar_env.kernel.cache import ready, start_warp
+from lunar_env.kernel.critic import TrueNumbers, tell_a_critic
 from lunar_env.kernel.layout import columns, shared, structs, words
 from lunar_env.kernel.memory import State
+from lunar_env.kernel.next_episode import count_on
 from lunar_env.kernel.room import MOST_THREADS, whole_number
-from lunar_env.kernel.tables import packed, settings_of
+from lunar_env.kernel.streams import current_stream, launch
+from lunar_env.kernel.tables import Draw, packed, settings_of
 from lunar_env.kernel.truth import Truth, tell
 from lunar_env.quantities import shown
 from lunar_env.scenario import Scenario
@@ -45,7 +48,7 @@ class Launch:
         threads: int,
         max_decisions: int | None = None,
     ) -> None:
-        self.device, self.num_landers = state.lander.device, len(state.lander)
+        self.device, self.num_landers = state.lander.device, state.num_landers
         self.build, self.scenario = build_of(scenario), scenario
         self.settings = settings_of(scenario, autoreset, max_decisions)
         self.actions = torch.zeros(
@@ -55,6 +58,7 @@ class Launch:
         terrain = scenario.terrain
         self.maps, self.heights = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, self.device)
         self.tables = self._wired(state)
+        self.for_a_critic = TrueNumbers(scenario, self.num_landers, self.device)
         self._mask = torch.zeros(self.num_landers, dtype=torch.uint8, device=self.device)
         self._recorded = self._record(threads)
 
@@ -62,10 +66,8 @@ class Launch:
         tables = self.build.tables()
         state.put_into(tables)
         tables.actions = shared(self.actions)
-        for name in ("lows", "highs"):
-            setattr(tables, name, shared(self.drawing[name]))
-        for name in ("drawn", "kinds", "names", "fault_columns"):
-            setattr(tables, name, shared(self.drawing[name], torch.int32))
+        tables.draws = structs(self.drawing["draws"], Draw)
+        tables.fault_columns = shared(self.drawing["fault_columns"], torch.int32)
         tables.beams = structs(self.drawing["beams"], Beam)
         if self.build is WHOLE:
             tables.maps = self.maps
@@ -78,19 +80,16 @@ class Launch:
         self.threads = threads
         self.make_pool()
         _living.add(self)
-        edges = [self.num_landers * part // self.threads for part in range(self.threads + 1)]
+        groups = -(-self.num_landers // WIDTH)
+        edges = [min(groups * part // self.threads * WIDTH, self.num_landers) for part in range(self.threads + 1)]
         inputs = [self.tables, self.settings]
         if device.is_cuda:
-            return [wp.launch(self.build.advance, dim=self.num_landers, inputs=inputs, device=device, record_cmd=True)]
+            return [launch(self.build.advance, self.num_landers, inputs, self.device, record_cmd=True)]
+        step = self.build.advance_abreast
         return [
-            wp.launch(
-                self.build.advance_abreast,
-                dim=-(-(end - first) // WIDTH),
-                inputs=[*inputs, first, end],
-                device=device,
-                record_cmd=True,
-            )
+            launch(step, -(-(end - first) // WIDTH), [*inputs, first, end], self.device, record_cmd=True)
             for first, end in pairwise(edges)
+            if first < end
         ]
 
     def make_pool(self) -> None:
@@ -100,9 +99,9 @@ class Launch:
     def advance(self) -> None:
         """Fly one decision on ``actions``, in place and without a copy."""
         if self.device.type == "cuda":
-            self._recorded[0].launch(stream=self._stream())
+            self._recorded[0].launch(stream=current_stream(self.device))
             return
-        others = [self._pool.submit(launch.launch) for launch in self._recorded[1:]] if self._pool else []
+        others = [self._pool.submit(one.launch) for one in self._recorded[1:]] if self._pool else []
         self._recorded[0].launch()
         for other in others:
             other.result()
@@ -111,6 +110,19 @@ class Launch:
         """Begin the episode that the counters of each lander in ``mask`` (N,) name."""
         self._mask.copy_(mask)
         self._launch(self.build.reset, self.tables, self.settings, shared(self._mask, torch.uint8))
+
+    def begin_next(self, mask: torch.Tensor) -> None:
+        """Begin the next episode of each lander in ``mask`` (N,)."""
+        self._mask.copy_(mask)
+        chosen = shared(self._mask, torch.uint8)
+        self._launch(count_on, self.tables.landers, chosen)
+        self._launch(self.build.reset, self.tables, self.settings, chosen)
+
+    def true_numbers(self) -> torch.Tensor:
+        """See ``critic.TrueNumbers``: a fresh table."""
+        rows, inputs = self.for_a_critic.inputs(self.tables, self.maps)
+        self._launch(tell_a_critic, *inputs)
+        return rows
 
     def truth(self) -> dict[str, torch.Tensor]:
         """The true state by name, each (N,); see ``truth.Truth``."""
@@ -123,17 +135,10 @@ class Launch:
 
     def draw_from(self, scenario: Scenario) -> None:
         """From each lander's next episode on, draw the numbers of another scenario that differs in numbers only."""
-        for name in ("lows", "highs", "kinds"):
-            self.drawing[name].copy_(torch.from_numpy(packed(scenario, self.scenario)[name]))
+        self.drawing["draws"].copy_(torch.from_numpy(packed(scenario, self.scenario)["draws"]))
 
     def _launch(self, kernel: wp.Kernel, *inputs: Any) -> None:
-        device = wp.device_from_torch(self.device)
-        ready((kernel,), device)
-        wp.launch(kernel, dim=self.num_landers, inputs=list(inputs), device=device, stream=self._stream())
-
-    def _stream(self) -> Any:
-        """Torch's current stream, so that physics and learning are in order without waiting for each other."""
-        return wp.stream_from_torch(torch.cuda.current_stream(self.device)) if self.device.type == "cuda" else None
+        launch(kernel, self.num_landers, inputs, self.device)
 
 
 def threads_for(num_landers: int, device: torch.device, threads: int | None) -> int:
@@ -173,8 +178,8 @@ _living: weakref.WeakSet[Launch] = weakref.WeakSet()
 
 def _begin_in_a_forked_child() -> None:
     """Give a forked child threads of its own: to wait for those of its parent, which are not in it, has no end."""
-    for launch in list(_living):
-        launch.make_pool()
+    for one in list(_living):
+        one.make_pool()
     if torch.get_num_threads() > 1:
         torch.set_num_threads(1)  # torch's own are gone as well, and its next large operation would wait for them
 

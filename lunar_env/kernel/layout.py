@@ -1,6 +1,7 @@
-"""Structs in tensors: torch memory that a kernel sees as arrays of structs, and the names of its columns."""
+"""Structs in tensors: torch memory that kernels see as arrays of structs or in tiles, and the names of its columns."""
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -31,6 +32,11 @@ def layout(struct: Any) -> tuple[tuple[str, int, int, bool], ...]:
     return tuple(found)
 
 
+def word_of(struct: Any, part: str) -> int:
+    """Where a part of a struct begins, in words."""
+    return getattr(struct.ctype, part).offset // 4
+
+
 def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
     """Named views of a (rows, words) float32 table of structs: 'motion.position' is (rows, 3), scalars are (rows,).
 
@@ -41,6 +47,46 @@ def columns(table: torch.Tensor, struct: Any) -> dict[str, torch.Tensor]:
         name: table[..., start : start + length] if length else (whole if is_whole else each)[start]
         for name, start, length, is_whole in layout(struct)
     }
+
+
+def in_rows(table: torch.Tensor) -> torch.Tensor:
+    """A copy of a table in tiles, (tiles, words, width), as rows: (tiles * width, words)."""
+    return table.transpose(1, 2).clone(memory_format=torch.contiguous_format).view(-1, table.shape[1])
+
+
+def put_rows(table: torch.Tensor, rows: torch.Tensor) -> None:
+    """Write rows (N, words) into the first places of a table in tiles."""
+    tiles, left = divmod(len(rows), table.shape[2])
+    whole = rows[: len(rows) - left].unflatten(0, (tiles, table.shape[2])) if tiles else rows[:0, :, None]
+    table[:tiles].copy_(whole.transpose(1, 2) if tiles else whole)
+    if left:
+        table[tiles, :, :left].copy_(rows[len(rows) - left :].T)
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where one quantity of all landers stands in a table in tiles, (tiles, words, width)."""
+
+    table: torch.Tensor
+    first: int  # word
+    words: int  # 0 for a scalar
+    is_whole: bool
+
+    def read(self, rows: int) -> torch.Tensor:
+        """A copy: (rows,) of a scalar, (rows, words) of a vector."""
+        found = in_rows(self._part())[:rows]
+        return found[:, 0] if self.words == 0 else found
+
+    def write(self, values: torch.Tensor | float, rows: int) -> None:
+        """Put (rows,) or (rows, words) values, or what can be broadcast to them, into the first rows."""
+        part = self._part()
+        shape = (rows, self.words) if self.words else (rows,)
+        given = torch.as_tensor(values, dtype=part.dtype, device=part.device).expand(shape)
+        put_rows(part, given.reshape(rows, part.shape[1]))
+
+    def _part(self) -> torch.Tensor:
+        table = self.table.view(torch.int32) if self.is_whole else self.table
+        return table[:, self.first : self.first + max(self.words, 1)]
 
 
 def shared(tensor: torch.Tensor, dtype: torch.dtype = torch.float32) -> wp.array:

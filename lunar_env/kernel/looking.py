@@ -4,6 +4,7 @@ from typing import Any
 
 import warp as wp
 
+from lunar_env.kernel.access import finder_of, reading_of
 from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn, whole
 from lunar_env.observation import observe_beam, observe_core, shown
 from lunar_env.sensors.echo import beam_direction
@@ -23,9 +24,9 @@ def look_along(
     height: float,
 ) -> int:
     """Write what the pilot sees of one beam. Returns the column after it."""
-    reading = tables.readings[row, number]
+    reading = reading_of(tables, row, number)
     if settings.truth == 1:
-        cant = tables.finders[row, tables.beams[number].finder].cant
+        cant = finder_of(tables, row, tables.beams[number].finder).cant
         pointing = beam_direction(lander.motion.attitude, tables.beams[number].direction, cant)
         reading = shown(reading, wp.dot(lander.motion.velocity, pointing), height, lander.episode.tick)
     age = float(lander.episode.tick - reading.range_tick) * settings.seconds

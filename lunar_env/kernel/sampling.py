@@ -6,13 +6,32 @@ import warp as wp
 
 from lunar_env import random
 from lunar_env.faults.effects import blind, frozen, rate_error_of, share_measured, thrust_factor
+from lunar_env.kernel.access import (
+    finder_of,
+    keep_reading,
+    keep_sample,
+    reading_of,
+    sample_of,
+    surface_of_row,
+    world_of,
+)
 from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn
 from lunar_env.sensors.inertial import drift, felt_wrongly
 from lunar_env.sensors.range_finder import measure, newer_reading, transport
-from lunar_env.state import Belief, Episode, Sample
+from lunar_env.state import Belief, Episode, Motion, Sample
 from lunar_env.vehicle.frames import up_at
 
 wp.set_module_options({"enable_backward": False})
+
+
+@wp.struct
+class Seen:
+    """What range finders look at in a tick."""
+
+    tick: int
+    acting: int  # one bit for each fault that acts
+    height: float  # [m] above the ground below
+    motion: Motion
 
 
 @wp.func
@@ -22,59 +41,39 @@ def key_of(episode: Episode) -> wp.uint64:
 
 
 @wp.func
-def newest_arrived(
-    delay_line: wp.array3d(dtype=Sample), slots: int, row: int, beam: int, newest: int, heard: int, tick: int
-) -> int:
+def newest_arrived(tables: Any, slots: int, row: int, beam: int, newest: int, heard: int, tick: int) -> int:
     """Number of the newest sample of a beam that has arrived by now; ``heard`` if there is none after that one."""
     number = int(newest)
-    while number > heard and delay_line[number % slots, row, beam].delivery > tick:
+    while number > heard and sample_of(tables, row, number % slots, beam).delivery > tick:
         number = number - 1
     return wp.max(number, heard)
 
 
 @wp.func
 def new_sample(
-    tables: Any,
-    settings: Settings,
-    row: int,
-    number: int,
-    key: wp.uint64,
-    finder_key: wp.uint64,
-    lander: Lander,
-    world: WorldDrawn,
-    height: float,
+    tables: Any, settings: Settings, row: int, number: int, key: wp.uint64, finder_key: wp.uint64, seen: Seen
 ) -> Sample:
     """What one beam measures now, and when that arrives."""
-    tick = lander.episode.tick
+    tick = seen.tick
     beam = tables.beams[number]
-    acting = lander.episode.acting & beam.faults
+    acting = seen.acting & beam.faults
+    finder = finder_of(tables, row, beam.finder)
     sample = Sample()  # without a return
     sample.stamp = tick
-    if not blind(tables.faults, row, acting, height):
+    if not blind(tables.faults, row, acting, seen.height):
+        world = world_of(tables, row)
+        surface = surface_of_row(tables, row)
         sample = measure(
-            random.beam_key(key, number), tick, height, lander.motion, world.moon, tables.surfaces[row], tables.maps,
-            world.terrain.albedo, world.gear, tables.finders[row, beam.finder], beam.direction,
-            tables.faults, row, acting,
+            random.beam_key(key, number), tick, seen.height, seen.motion, world.moon, surface, tables.maps,
+            world.terrain.albedo, world.gear, finder, beam.direction, tables.faults, row, acting,
         )  # fmt: skip
-    return transport(
-        sample, finder_key, tick, settings.seconds, beam.jitter, tables.finders[row, beam.finder],
-        tables.faults, row, acting,
-    )  # fmt: skip
+    return transport(sample, finder_key, tick, settings.seconds, beam.jitter, finder, tables.faults, row, acting)
 
 
 @wp.func
-def sense_beam(
-    tables: Any,
-    settings: Settings,
-    row: int,
-    number: int,
-    key: wp.uint64,
-    lander: Lander,
-    world: WorldDrawn,
-    height: float,
-) -> Lander:
-    """A new sample of one beam if its clock says so, and whatever sample arrives now."""
-    tick = lander.episode.tick
+def sense_beam(tables: Any, settings: Settings, row: int, number: int, key: wp.uint64, seen: Seen) -> bool:
+    """A new sample of one beam if its clock says so, and whatever sample arrives now. True for a valid arrival."""
+    tick = seen.tick
     beam = tables.beams[number]
     finder_key = random.beam_key(key, beam.first)  # one clock and one delay for all beams of an instrument
     phase = 0
@@ -83,41 +82,37 @@ def sense_beam(
         phase = int(random.uniform(random.draw(finder_key, 0, random.SAMPLE_PHASE)) * float(beam.period))
         newest = (tick + phase) / beam.period - 1
     if tick + phase == (newest + 1) * beam.period:
-        sample = new_sample(tables, settings, row, number, key, finder_key, lander, world, height)
-        tables.delay_line[newest % settings.slots, row, number] = sample
+        sample = new_sample(tables, settings, row, number, key, finder_key, seen)
+        keep_sample(tables, row, newest % settings.slots, number, sample)
 
-    heard = tables.readings[row, number].sample_number
-    arrived = newest_arrived(tables.delay_line, settings.slots, row, number, newest, heard, tick)
-    if arrived > heard:
-        sample = tables.delay_line[arrived % settings.slots, row, number]
-        reading = tables.readings[row, number]
-        repeated = reading.range_tick > 0
-        if repeated:
-            acting = lander.episode.acting & beam.faults
-            repeated = frozen(random.beam_key(key, number), arrived, tables.faults, row, acting)
-        tables.readings[row, number] = newer_reading(reading, sample, arrived, repeated)
-        if sample.valid > 0.5 and lander.record.first_valid_altitude < 0.0:
-            lander.record.first_valid_altitude = height
-            up = up_at(lander.motion.position, world.moon.radius)
-            lander.record.first_valid_descent_rate = -wp.dot(lander.motion.velocity, up)
-    return lander
+    reading = reading_of(tables, row, number)
+    heard = reading.sample_number
+    arrived = newest_arrived(tables, settings.slots, row, number, newest, heard, tick)
+    if arrived == heard:
+        return False
+    sample = sample_of(tables, row, arrived % settings.slots, number)
+    repeated = reading.range_tick > 0
+    if repeated:
+        repeated = frozen(random.beam_key(key, number), arrived, tables.faults, row, seen.acting & beam.faults)
+    reading = newer_reading(reading, sample, arrived, repeated)
+    keep_reading(tables, row, number, reading)
+    return sample.valid > 0.5
 
 
 @wp.func
-def sense_beams(
-    tables: Tables, settings: Settings, row: int, key: wp.uint64, lander: Lander, world: WorldDrawn, height: float
-) -> Lander:
+def sense_beams(tables: Tables, settings: Settings, row: int, key: wp.uint64, seen: Seen) -> bool:
     """The same for all beams of all range finders."""
+    heard = bool(False)
     for number in range(settings.beams):
-        lander = sense_beam(tables, settings, row, number, key, lander, world, height)
-    return lander
+        heard = sense_beam(tables, settings, row, number, key, seen) or heard
+    return heard
 
 
 @wp.func
 def sense_beams(  # noqa: D103, F811
-    tables: PlainTables, settings: Settings, row: int, key: wp.uint64, lander: Lander, world: WorldDrawn, height: float
-) -> Lander:
-    return sense_beam(tables, settings, row, 0, key, lander, world, height)
+    tables: PlainTables, settings: Settings, row: int, key: wp.uint64, seen: Seen
+) -> bool:
+    return sense_beam(tables, settings, row, 0, key, seen)
 
 
 @wp.func
@@ -126,7 +121,16 @@ def sense(tables: Any, settings: Settings, row: int, lander: Lander, world: Worl
     key = key_of(lander.episode)
     noise = random.noise3(random.draw(key, lander.episode.tick, random.INERTIAL_NOISE))
     lander.belief = drift(lander.belief, lander.motion, noise, world.navigation, world.moon, settings.seconds)
-    return sense_beams(tables, settings, row, key, lander, world, height)
+    seen = Seen()
+    seen.tick = lander.episode.tick
+    seen.acting = lander.episode.acting
+    seen.height = height
+    seen.motion = lander.motion
+    if sense_beams(tables, settings, row, key, seen) and lander.record.first_valid_altitude < 0.0:
+        lander.record.first_valid_altitude = height
+        up = up_at(lander.motion.position, world.moon.radius)
+        lander.record.first_valid_descent_rate = -wp.dot(lander.motion.velocity, up)
+    return lander
 
 
 @wp.func

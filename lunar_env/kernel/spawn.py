@@ -7,6 +7,15 @@ import warp as wp
 from lunar_env import random
 from lunar_env.faults.effects import changed_terrain, propellant_missing, unseen_drift
 from lunar_env.faults.onset import present_faults, struck
+from lunar_env.kernel.access import (
+    episode_of,
+    finder_of,
+    keep_lander,
+    keep_reading,
+    keep_surface,
+    start_of,
+    world_of,
+)
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.tables import Lander, Settings, StartDrawn, WorldDrawn
 from lunar_env.sensors.inertial import initial_belief
@@ -15,6 +24,7 @@ from lunar_env.task import FLYING, potential
 from lunar_env.terrain.contact import height_above_ground
 from lunar_env.terrain.surface import surface_of
 from lunar_env.vehicle.frames import up_at
+from lunar_env.vehicle.tiles import put_number
 
 wp.set_module_options({"enable_backward": False})
 
@@ -23,17 +33,17 @@ wp.set_module_options({"enable_backward": False})
 def draw_world(tables: Any, settings: Settings, row: int, key: wp.uint64):
     """Draw for one episode the numbers of the scenario that are drawn; the fixed ones stand in the row for good."""
     for k in range(settings.numbers):
-        j = tables.drawn[k]
-        low = tables.lows[k]
-        high = tables.highs[k]
-        chance = random.uniform(random.draw_number(key, tables.names[k]))
+        drawn = tables.draws[k]
+        low = drawn.low
+        high = drawn.high
+        chance = random.uniform(random.draw_number(key, drawn.name))
         value = low + (high - low) * chance
-        if tables.kinds[k] == 1:
+        if drawn.kind == 1:
             value = low * wp.pow(high / low, chance)
-        elif tables.kinds[k] == 2:
+        elif drawn.kind == 2:
             # A chance that is itself a range counts with its mean: one draw decides.
             value = wp.where(chance < 0.5 * (low + high), 1.0, 0.0)
-        tables.numbers[row, j] = value
+        put_number(tables.numbers, row, drawn.place, value)
 
 
 @wp.func
@@ -76,11 +86,11 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     """Begin the lander's next episode: draw its world, place it, and look."""
     key = random.episode_key(past.seed_low, past.seed_high, past.lander, past.episode)
     draw_world(tables, settings, row, key)
-    world = tables.worlds[row]
+    world = world_of(tables, row)
     faults = present_faults(tables, row)
 
     lander = Lander()
-    lander.motion = start_motion(tables.starts[row], world)
+    lander.motion = start_motion(start_of(tables, row), world)
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
     missing = propellant_missing(lander.motion.propellant, tables.faults, row, faults)
     lander.motion.propellant = lander.motion.propellant - missing
@@ -90,11 +100,11 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     lander.belief.velocity_error = lander.belief.velocity_error - drift
     for number in range(settings.beams):
         reading = Reading()
-        reading.range = tables.finders[row, tables.beams[number].finder].maximum_range
+        reading.range = finder_of(tables, row, tables.beams[number].finder).maximum_range
         reading.sample_number = -1
-        tables.readings[row, number] = reading
+        keep_reading(tables, row, number, reading)
     surface = surface_of(world.terrain, tables.maps)
-    tables.surfaces[row] = surface
+    keep_surface(tables, row, surface)
     height = height_above_ground(lander.motion.position, world.moon.radius, surface, tables.maps, world.gear)
     lander.record.height = height
     lander.episode.seed_low = past.seed_low
@@ -112,7 +122,7 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     lander.episode.potential = potential(height, lander.motion, world.moon, world.reward)
     lander.episode.start_propellant = lander.motion.propellant
     lander.record.first_valid_altitude = -1.0
-    tables.landers[row] = lander
+    keep_lander(tables, row, lander)
 
     width = settings.beam_columns + settings.core + settings.action_size
     for k in range(settings.history):
@@ -128,6 +138,6 @@ def reset_of(tables_type: Any) -> wp.Kernel:
         if mask[row] != wp.uint8(0):
             tables.outcome[row] = FLYING
             tables.reward[row] = 0.0
-            respawn(tables, settings, row, tables.landers[row].episode)
+            respawn(tables, settings, row, episode_of(tables, row))
 
     return reset

@@ -20,6 +20,7 @@ from lunar_env.faults.effects import (
     rate_limit_left,
 )
 from lunar_env.faults.onset import struck
+from lunar_env.kernel.access import episode_of, keep_lander, lander_of, surface_of_row, world_of
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.sampling import mislead, sense
 from lunar_env.kernel.spawn import respawn
@@ -33,6 +34,7 @@ from lunar_env.task import (
     at_touchdown,
     earn,
     judge_touchdown,
+    touchdown_reward,
 )
 from lunar_env.terrain.contact import fly_to_ground, height_above_ground, may_touch
 from lunar_env.vehicle.actuators import feed, forcing_of
@@ -61,7 +63,7 @@ def command(tables: Any, settings: Settings, row: int, lander: Lander, world: Wo
         settings.mode, action, motion, lander.belief,
         world.moon, world.mass, world.engine, world.attitude, world.guidance,
     )  # fmt: skip
-    forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude)
+    forcing = forcing_of(world.moon, world.mass, world.engine, throttle, torque, world.attitude, Forcing())
     if whole(tables) and acting & ENGINE != 0:
         forcing = hindered(forcing, lander.motion, tables.faults, row, acting)
     if whole(tables) and lander.episode.contact_tick >= 0:
@@ -78,7 +80,7 @@ def fly_tick(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: 
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
     flown = float(0.0)
-    surface = tables.surfaces[row]
+    surface = surface_of_row(tables, row)
     near_ground = may_touch(lander.motion, forcing, settings.seconds, surface, tables.maps, world.gear)
     for _ in range(settings.substeps):
         if not touched:
@@ -123,30 +125,29 @@ def acts_finitely(tables: Any, settings: Settings, row: int) -> bool:
 
 
 @wp.func
-def rests(tables: Any, settings: Settings, row: int) -> bool:
-    """Whether the lander sits this step out, because its episode ended in an earlier one.
+def rest(tables: Any, settings: Settings, row: int) -> bool:
+    """Sit a step out, because the episode ended in an earlier one: NEXT_STEP begins a new one now, see ``begin_next``.
 
-    NEXT_STEP begins its new episode now, DISABLED waits for reset.
+    Returns whether it does; DISABLED waits for reset.
     """
-    episode = tables.landers[row].episode
-    if episode.outcome == FLYING:
-        return False
     tables.reward[row] = 0.0
-    if settings.autoreset == NEXT_STEP:
-        episode.episode = episode.episode + 1
-        tables.outcome[row] = FLYING
-        respawn(tables, settings, row, episode)
+    if settings.autoreset != NEXT_STEP:
+        return False
+    tables.outcome[row] = FLYING
     return True
 
 
 @wp.func
-def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
-    """What follows the flight of a tick: the height, the sensors and the outcome."""
-    lander.episode.tick = lander.episode.tick + 1
-    height = height_above_ground(
-        lander.motion.position, world.moon.radius, tables.surfaces[row], tables.maps, world.gear
-    )
-    lander.record.height = height
+def begin_next(tables: Any, settings: Settings, row: int):
+    """Begin the lander's next episode."""
+    episode = episode_of(tables, row)
+    episode.episode = episode.episode + 1
+    respawn(tables, settings, row, episode)
+
+
+@wp.func
+def befallen(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, height: float) -> Lander:
+    """What faults do to a lander at the end of a tick: a belief that is led astray, faults that begin and end."""
     if whole(tables) and (lander.episode.acting & INERTIAL != 0 or lander.belief.misled == 1):
         lander.belief = mislead(tables, row, lander, world, settings.seconds)
     if lander.episode.pending != 0:
@@ -154,19 +155,37 @@ def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: W
         episode, belief = struck(tables, row, lander.episode, lander.belief, up, height, settings.seconds)
         lander.episode = episode
         lander.belief = belief
+    return lander
+
+
+@wp.func
+def touched_down(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn) -> Lander:
+    """A lander that has met the ground: how, and what comes of it."""
+    lander.record = at_touchdown(
+        lander.record, lander.motion, world.moon, surface_of_row(tables, row), tables.maps, world.gear
+    )
+    outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
+    if whole(tables) and outcome == LANDED and goes_unnoticed(lander.episode, tables.faults, row, settings.seconds):
+        up = up_at(lander.motion.position, world.moon.radius)
+        lander.motion.velocity = bounced(lander.motion.velocity, up, tables.faults, row, lander.episode.acting)
+        if lander.episode.contact_tick < 0:
+            lander.episode.contact_tick = lander.episode.tick
+        outcome = FLYING
+    lander.episode.outcome = outcome
+    return lander
+
+
+@wp.func
+def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, touched: bool) -> Lander:
+    """What follows the flight of a tick: the height, the sensors and the outcome."""
+    lander.episode.tick = lander.episode.tick + 1
+    surface = surface_of_row(tables, row)
+    height = height_above_ground(lander.motion.position, world.moon.radius, surface, tables.maps, world.gear)
+    lander.record.height = height
+    lander = befallen(tables, settings, row, lander, world, height)
     lander = sense(tables, settings, row, lander, world, height)
     if touched:
-        lander.record = at_touchdown(
-            lander.record, lander.motion, world.moon, tables.surfaces[row], tables.maps, world.gear
-        )
-        outcome = judge_touchdown(lander.record, lander.motion, world.mass, world.gear, world.limits)
-        if whole(tables) and outcome == LANDED and goes_unnoticed(lander.episode, tables.faults, row, settings.seconds):
-            up = up_at(lander.motion.position, world.moon.radius)
-            lander.motion.velocity = bounced(lander.motion.velocity, up, tables.faults, row, lander.episode.acting)
-            if lander.episode.contact_tick < 0:
-                lander.episode.contact_tick = lander.episode.tick
-            outcome = FLYING
-        lander.episode.outcome = outcome
+        lander = touched_down(tables, settings, row, lander, world)
     elif height > settings.ceiling or wp.abs(lander.motion.position[0]) > settings.extent:
         lander.episode.outcome = LOST
     elif wp.abs(lander.motion.position[1]) > settings.extent:
@@ -179,31 +198,49 @@ def end_tick(tables: Any, settings: Settings, row: int, lander: Lander, world: W
 
 
 @wp.func
-def end_decision(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4):
-    """What follows the ticks of a decision: the reward, the observation and, for a lander that is done, respawn."""
+def width_of(settings: Settings) -> int:
+    """Numbers of one reading in an observation."""
+    return settings.beam_columns + settings.core + settings.action_size
+
+
+@wp.func
+def make_room(tables: Any, settings: Settings, row: int) -> int:
+    """Let the readings of an observation move up by one. Returns the newest one's first column."""
+    width = width_of(settings)
+    newest = (settings.history - 1) * width
+    for j in range(newest):
+        tables.observation[row, j] = tables.observation[row, j + width]
+    return newest
+
+
+@wp.func
+def end_decision(tables: Any, settings: Settings, row: int, lander: Lander, world: WorldDrawn, action: wp.vec4) -> bool:
+    """What follows the ticks of a decision: the reward and the observation. Returns whether the next episode begins."""
     lander.episode.decisions = lander.episode.decisions + 1
-    record, episode, earned = earn(lander.record, lander.episode, lander.motion, world.moon, world.limits, world.reward)
+    touchdown = touchdown_reward(lander.episode.outcome, lander.record, world.limits, world.reward)
+    record, episode, earned = earn(lander.record, lander.episode, lander.motion, world.moon, touchdown, world.reward)
     lander.record = record
     lander.episode = episode
     tables.reward[row] = earned
     tables.outcome[row] = lander.episode.outcome
-    tables.landers[row] = lander
+    keep_lander(tables, row, lander)
 
-    width = settings.beam_columns + settings.core + settings.action_size
-    for j in range((settings.history - 1) * width):
-        tables.observation[row, j] = tables.observation[row, j + width]
-    newest = (settings.history - 1) * width
+    newest = make_room(tables, settings, row)
     look(tables.observation, tables, settings, row, newest, lander, world, lander.record.height, action)
 
-    if lander.episode.outcome != FLYING:
-        lander.record.acting_faults = lander.episode.acting
-        tables.ended[row] = lander.record
-        for j in range(settings.history * width):
-            tables.final_observation[row, j] = tables.observation[row, j]
-        if settings.autoreset == SAME_STEP:
-            episode = lander.episode
-            episode.episode = episode.episode + 1
-            respawn(tables, settings, row, episode)
+    done = lander.episode.outcome != FLYING
+    if done:
+        finish(tables, settings, row, lander)
+    return done and settings.autoreset == SAME_STEP
+
+
+@wp.func
+def finish(tables: Any, settings: Settings, row: int, lander: Lander):
+    """What follows the end of an episode: its record and its last observation."""
+    lander.record.acting_faults = lander.episode.acting
+    tables.ended[row] = lander.record
+    for j in range(settings.history * width_of(settings)):
+        tables.final_observation[row, j] = tables.observation[row, j]
 
 
 def advance_of(tables_type: Any) -> wp.Kernel:
@@ -212,18 +249,22 @@ def advance_of(tables_type: Any) -> wp.Kernel:
     @wp.kernel(module="unique", module_options=OPTIONS)
     def advance(tables: tables_type, settings: Settings):
         row = wp.tid()
-        if rests(tables, settings, row):
-            return
-        lander = tables.landers[row]
-        world = tables.worlds[row]
-        action = read_action(tables, settings, row)
-        if not acts_finitely(tables, settings, row):
-            lander.episode.outcome = INVALID
-        for _ in range(settings.ticks):
-            if lander.episode.outcome == FLYING:
-                forcing = command(tables, settings, row, lander, world, action)
-                lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
-                lander = end_tick(tables, settings, row, lander, world, touched)
-        end_decision(tables, settings, row, lander, world, action)
+        lander = lander_of(tables, row)
+        begins = bool(False)
+        if lander.episode.outcome != FLYING:
+            begins = rest(tables, settings, row)
+        else:
+            world = world_of(tables, row)
+            action = read_action(tables, settings, row)
+            if not acts_finitely(tables, settings, row):
+                lander.episode.outcome = INVALID
+            for _ in range(settings.ticks):
+                if lander.episode.outcome == FLYING:
+                    forcing = command(tables, settings, row, lander, world, action)
+                    lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
+                    lander = end_tick(tables, settings, row, lander, world, touched)
+            begins = end_decision(tables, settings, row, lander, world, action)
+        if begins:
+            begin_next(tables, settings, row)
 
     return advance

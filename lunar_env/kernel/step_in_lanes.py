@@ -1,175 +1,250 @@
-"""One decision of eight landers abreast: the stages of step.py, with the flight of the eight side by side.
+"""One decision of eight landers abreast: the stages of step.py, eight landers at a time wherever all do the same.
 
-The flight is half of a step's work and the same for all landers, so a CPU does it eight at a time (lanes.py). Landers
-that may meet the ground or run dry within a tick fly it alone: whether one does is its own matter, so a descent does
-not depend on its neighbours.
+What most landers do in most ticks, steering, flight, drift, height, reward and observation, a CPU does for eight with
+one instruction (lanes.py). What befalls a few, faults, rough ground, a beam's echo, touchdown and a new episode, each
+does alone, by the functions of step.py. Either way the numbers are the same, so a descent does not depend on its
+neighbours. Between stages all stands in the tables, whose tiles are read and written eight lanes at a time.
 """
 
 from typing import Any
 
 import warp as wp
 
-from lunar_env.kernel.step import OPTIONS, acts_finitely, command, end_decision, end_tick, fly_tick, read_action, rests
-from lunar_env.kernel.tables import Settings
-from lunar_env.state import Motion
-from lunar_env.task import FLYING, INVALID
-from lunar_env.terrain.contact import may_touch
-from lunar_env.vehicle.actuators import feeds_steadily
-from lunar_env.vehicle.dynamics import Forcing, substep
-from lunar_env.vehicle.lanes import WIDTH, Lanes, Quaternions, Vectors
+from lunar_env.kernel.access import (
+    BELIEF,
+    EPISODE,
+    READING,
+    READINGS,
+    RECORD,
+    Beliefs,
+    Episodes,
+    Motions,
+    Readings,
+    Records,
+    Worlds,
+    lander_of,
+    load,
+    store_where,
+    world_of,
+)
+from lunar_env.kernel.alone import (
+    begin_alone,
+    end_at_once,
+    finish_alone,
+    look_alone,
+    touch_alone,
+)
+from lunar_env.kernel.flight_in_lanes import Actions, command_abreast, fly_abreast
+from lunar_env.kernel.layout import words
+from lunar_env.kernel.senses_in_lanes import befall_abreast, drift_abreast, heights_of, sense_abreast
+from lunar_env.kernel.step import (
+    OPTIONS,
+    acts_finitely,
+    make_room,
+    read_action,
+    rest,
+)
+from lunar_env.kernel.tables import SAME_STEP, Lander, Settings, WorldDrawn, whole
+from lunar_env.observation import observe_beam, observe_core, put
+from lunar_env.state import Reading, Surface
+from lunar_env.task import FLYING, LOST, OUT_OF_TIME, earn, touchdown_reward
+from lunar_env.vehicle.algebra import dot
+from lunar_env.vehicle.compare import (
+    anywhere,
+    below,
+    both,
+    either,
+    equal,
+    first_lanes,
+    never,
+    real,
+    select,
+    size,
+)
+
+# Warp looks the operators up by these names: + is add, - is sub and neg, * is mul.
+from lunar_env.vehicle.lanes import WIDTH, Counts, Lanes, Mask, Vectors, abreast, add, mul, neg, sub  # noqa: F401
+from lunar_env.vehicle.tiles import fetch_lanes
 
 wp.set_module_options(OPTIONS)
 
 
-@wp.struct
-class Motions:
-    """The ``Motion`` of each lander."""
-
-    position: Vectors
-    velocity: Vectors
-    attitude: Quaternions
-    rates: Vectors
-    propellant: Lanes
-    throttle: Lanes
-
-
-@wp.struct
-class Forcings:
-    """The ``Forcing`` of each lander."""
-
-    gravity: Lanes
-    radius: Lanes
-    dry_mass: Lanes
-    thrust: Lanes
-    flow: Lanes
-    inertia: Vectors
-    inverse_inertia: Vectors
-    torque: Vectors
-    throttle: Lanes
-    inverse_lag: Lanes
+# What is fetched ahead: all of a lander with its first reading, all of its world and ground.
+FETCHED_OF_LANDER = wp.constant(words(Lander) + words(Reading))
+FETCHED_OF_WORLD, FETCHED_OF_SURFACE = wp.constant(words(WorldDrawn)), wp.constant(words(Surface))
 
 
 @wp.func
-def join_motion(motions: wp.array(dtype=Motions), place: int, lane: int, motion: Motion):
-    """Put one lander's motion into its lane."""
-    motions[place].position.x[lane] = motion.position[0]
-    motions[place].position.y[lane] = motion.position[1]
-    motions[place].position.z[lane] = motion.position[2]
-    motions[place].velocity.x[lane] = motion.velocity[0]
-    motions[place].velocity.y[lane] = motion.velocity[1]
-    motions[place].velocity.z[lane] = motion.velocity[2]
-    motions[place].attitude.x[lane] = motion.attitude[0]
-    motions[place].attitude.y[lane] = motion.attitude[1]
-    motions[place].attitude.z[lane] = motion.attitude[2]
-    motions[place].attitude.w[lane] = motion.attitude[3]
-    motions[place].rates.x[lane] = motion.rates[0]
-    motions[place].rates.y[lane] = motion.rates[1]
-    motions[place].rates.z[lane] = motion.rates[2]
-    motions[place].propellant[lane] = motion.propellant
-    motions[place].throttle[lane] = motion.throttle
-
-
-@wp.func
-def join_forcing(forcings: wp.array(dtype=Forcings), place: int, lane: int, forcing: Forcing):
-    """Put what acts on one lander into its lane."""
-    forcings[place].gravity[lane] = forcing.gravity
-    forcings[place].radius[lane] = forcing.radius
-    forcings[place].dry_mass[lane] = forcing.dry_mass
-    forcings[place].thrust[lane] = forcing.thrust
-    forcings[place].flow[lane] = forcing.flow
-    forcings[place].inertia.x[lane] = forcing.inertia[0]
-    forcings[place].inertia.y[lane] = forcing.inertia[1]
-    forcings[place].inertia.z[lane] = forcing.inertia[2]
-    forcings[place].inverse_inertia.x[lane] = forcing.inverse_inertia[0]
-    forcings[place].inverse_inertia.y[lane] = forcing.inverse_inertia[1]
-    forcings[place].inverse_inertia.z[lane] = forcing.inverse_inertia[2]
-    forcings[place].torque.x[lane] = forcing.torque[0]
-    forcings[place].torque.y[lane] = forcing.torque[1]
-    forcings[place].torque.z[lane] = forcing.torque[2]
-    forcings[place].throttle[lane] = forcing.throttle
-    forcings[place].inverse_lag[lane] = forcing.inverse_lag
-
-
-@wp.func
-def leave(motions: Motions, lane: int) -> Motion:
-    """One lander's motion, out of its lane."""
-    position, velocity, attitude, rates = motions.position, motions.velocity, motions.attitude, motions.rates
-    motion = Motion()
-    motion.position = wp.vec3(position.x[lane], position.y[lane], position.z[lane])
-    motion.velocity = wp.vec3(velocity.x[lane], velocity.y[lane], velocity.z[lane])
-    motion.attitude = wp.quat(attitude.x[lane], attitude.y[lane], attitude.z[lane], attitude.w[lane])
-    motion.rates = wp.vec3(rates.x[lane], rates.y[lane], rates.z[lane])
-    motion.propellant = motions.propellant[lane]
-    motion.throttle = motions.throttle[lane]
-    return motion
-
-
-@wp.func
-def begin_decision(tables: Any, settings: Settings, start: int, number: int) -> int:
-    """The landers that take part in this step, one bit each. One whose action is not finite ends here."""
-    taking_part = int(0)
+def begin_decision(tables: Any, settings: Settings, start: int, number: int, flying: Mask):
+    """Let those rest that do not fly, and end those whose action is not finite."""
     for lane in range(number):
         row = start + lane
-        if not rests(tables, settings, row):
-            taking_part = taking_part | (1 << lane)
-            if not acts_finitely(tables, settings, row):
-                lander = tables.landers[row]
-                lander.episode.outcome = INVALID
-                tables.landers[row] = lander
-    return taking_part
+        if flying[lane] == 0:
+            if rest(tables, settings, row):
+                begin_alone(tables, settings, row)
+        elif not acts_finitely(tables, settings, row):
+            end_at_once(tables, row)
 
 
 @wp.func
-def flies(tables: Any, row: int, lane: int, taking_part: int) -> bool:
-    """Whether the lander takes part and has not ended."""
-    return (taking_part >> lane) & 1 == 1 and tables.landers[row].episode.outcome == FLYING
+def present(tables: Any, start: int, number: int) -> Mask:
+    """The landers of the batch that fly, of the eight from ``start`` on."""
+    episodes = Episodes()
+    load(tables.landers, start, EPISODE, episodes)
+    return both(equal(episodes.outcome, FLYING), first_lanes(number))
 
 
 @wp.func
-def fly_abreast(motions: Motions, rests_of: Motions, forcings: Forcings, settings: Settings):
-    """One tick far from the ground, in substeps."""
-    duration = settings.seconds / float(settings.substeps)
-    for _ in range(settings.substeps):
-        motions, rests_of = substep(motions, rests_of, forcings, duration)
-    return motions, rests_of
-
-
-@wp.func
-def tick_abreast(tables: Any, settings: Settings, start: int, number: int, taking_part: int):
-    """One tick: commands and lanes, the flight of all lanes, sensors and outcomes."""
-    # Arrays of one or two, because a Warp function can write into an array of its caller, but not into a struct.
-    motion_and_rest = wp.zeros(shape=(2,), dtype=Motions)
-    forcing_of_each = wp.zeros(shape=(1,), dtype=Forcings)
-    alone, touched = int(0), int(0)
+def read_actions(tables: Any, settings: Settings, start: int, number: int, taking_part: Mask) -> Actions:
+    """The action of each lander that takes part."""
+    actions = Actions()
     for lane in range(number):
-        row = start + lane
-        if flies(tables, row, lane, taking_part):
-            lander = tables.landers[row]
-            world = tables.worlds[row]
-            forcing = command(tables, settings, row, lander, world, read_action(tables, settings, row))
-            near = may_touch(lander.motion, forcing, settings.seconds, tables.surfaces[row], tables.maps, world.gear)
-            if near or not feeds_steadily(lander.motion, forcing, settings.seconds):
-                lander, touch = fly_tick(tables, row, lander, world, forcing, settings)
-                tables.landers[row] = lander
-                alone = alone | (1 << lane)
-                touched = touched | (int(touch) << lane)
-            else:
-                join_motion(motion_and_rest, 0, lane, lander.motion)
-                join_motion(motion_and_rest, 1, lane, lander.rest)
-                join_forcing(forcing_of_each, 0, lane, forcing)
+        if taking_part[lane] != 0:
+            action = read_action(tables, settings, start + lane)
+            actions.x[lane] = action[0]
+            actions.y[lane] = action[1]
+            actions.z[lane] = action[2]
+            actions.w[lane] = action[3]
+    return actions
 
-    motions, rests_of = fly_abreast(motion_and_rest[0], motion_and_rest[1], forcing_of_each[0], settings)
+
+@wp.func
+def flying_of(episodes: Episodes, taking_part: Mask) -> Mask:
+    """The landers that take part and have not ended."""
+    return both(taking_part, equal(episodes.outcome, FLYING))
+
+
+@wp.func
+def end_tick_abreast(tables: Any, settings: Settings, start: int, number: int, flying: Mask, touched: Mask):
+    """What follows the flight of a tick: the height, the sensors and the outcome."""
+    motions, episodes, records, worlds = Motions(), Episodes(), Records(), Worlds()
+    load(tables.landers, start, 0, motions)
+    load(tables.landers, start, EPISODE, episodes)
+    load(tables.landers, start, RECORD, records)
+    load(tables.worlds, start, 0, worlds)
+    episodes.tick = episodes.tick + 1
+    store_where(tables.landers, start, EPISODE, episodes, flying)
+    heights = heights_of(tables, start, number, motions, worlds, flying)
+    records.height = heights
+    store_where(tables.landers, start, RECORD, records, flying)
+
+    befall_abreast(tables, settings, start, number, heights, flying)
+    drift_abreast(tables, settings, start, number, motions, worlds, flying)
+    sense_abreast(tables, settings, start, number, motions, worlds, heights, flying)
+
+    if anywhere(touched):
+        for lane in range(number):
+            if touched[lane] != 0:
+                touch_alone(tables, settings, start + lane)
+    position, rates = motions.position, motions.rates
+    lost = either(below(settings.ceiling, heights), below(settings.extent, size(position.x)))
+    lost = either(lost, below(settings.extent, size(position.y)))
+    lost = either(lost, below(settings.spin * settings.spin, dot(rates, rates)))
+    late = never(below(episodes.tick, settings.tick_limit))
+    ended = both(both(flying, never(touched)), either(lost, late))
+    if anywhere(ended):
+        load(tables.landers, start, EPISODE, episodes)
+        episodes.outcome = select(lost, LOST, OUT_OF_TIME)
+        store_where(tables.landers, start, EPISODE, episodes, ended)
+
+
+@wp.func
+def tick_abreast(tables: Any, settings: Settings, start: int, number: int, actions: Actions, taking_part: Mask):
+    """One tick: commands, flight, sensors and outcomes."""
+    episodes = Episodes()
+    load(tables.landers, start, EPISODE, episodes)
+    flying = flying_of(episodes, taking_part)
+    if anywhere(flying):
+        forcings = command_abreast(tables, settings, start, number, actions, flying)
+        touched = fly_abreast(tables, settings, start, number, forcings, flying)
+        end_tick_abreast(tables, settings, start, number, flying, touched)
+
+
+@wp.func
+def look_abreast(tables: Any, settings: Settings, start: int, number: int, actions: Actions, taking_part: Mask):
+    """What each pilot sees now; see ``look``."""
+    motions, beliefs, episodes, worlds = Motions(), Beliefs(), Episodes(), Worlds()
+    load(tables.landers, start, 0, motions)
+    load(tables.landers, start, BELIEF, beliefs)
+    load(tables.landers, start, EPISODE, episodes)
+    load(tables.worlds, start, 0, worlds)
+    rows, column = Counts(), int(0)
+    rows = rows - 1  # for nobody
     for lane in range(number):
-        row = start + lane
-        if flies(tables, row, lane, taking_part):
-            lander = tables.landers[row]
-            world = tables.worlds[row]
-            if (alone >> lane) & 1 == 0:
-                lander.motion = leave(motions, lane)
-                lander.rest = leave(rests_of, lane)
-                lander.record.duration = float(lander.episode.tick) * settings.seconds + settings.seconds
-            lander = end_tick(tables, settings, row, lander, world, (touched >> lane) & 1 == 1)
-            tables.landers[row] = lander
+        if taking_part[lane] != 0:
+            rows[lane] = start + lane
+            column = make_room(tables, settings, start + lane)
+    for number in range(settings.beams):
+        readings = Readings()
+        load(tables.landers, start, READINGS + number * READING, readings)
+        age = real(episodes.tick - readings.range_tick) * settings.seconds
+        doppler = int(0)
+        if whole(tables):
+            doppler = tables.beams[number].doppler
+        observe_beam(tables.observation, rows, column, readings, age, doppler, settings.scales)
+        column = column + 3 + doppler
+    if settings.core > 0:
+        observe_core(
+            tables.observation, rows, column, settings.truth, settings.misjudges, episodes.tick, settings.seconds,
+            motions, beliefs, worlds.navigation, worlds.moon, worlds.gear, settings.scales,
+        )  # fmt: skip
+        column = column + settings.core
+    if settings.action_size > 0:
+        put(tables.observation, rows, column, actions.x, -1.0, 1.0)
+    if settings.action_size > 1:
+        put(tables.observation, rows, column + 1, actions.y, -1.0, 1.0)
+    if settings.action_size > 2:
+        put(tables.observation, rows, column + 2, actions.z, -1.0, 1.0)
+    if settings.action_size > 3:
+        put(tables.observation, rows, column + 3, actions.w, -1.0, 1.0)
+
+
+@wp.func
+def end_decision_abreast(tables: Any, settings: Settings, start: int, number: int, actions: Actions, taking_part: Mask):
+    """What follows the ticks of a decision: reward, observation and, for landers that are done, the end."""
+    motions, beliefs, episodes, records, worlds = Motions(), Beliefs(), Episodes(), Records(), Worlds()
+    load(tables.landers, start, 0, motions)
+    load(tables.landers, start, BELIEF, beliefs)
+    load(tables.landers, start, EPISODE, episodes)
+    load(tables.landers, start, RECORD, records)
+    load(tables.worlds, start, 0, worlds)
+    done = both(taking_part, never(equal(episodes.outcome, FLYING)))
+    touchdown = Lanes()
+    if anywhere(done):
+        for lane in range(number):
+            if done[lane] != 0:
+                lander, world = lander_of(tables, start + lane), world_of(tables, start + lane)
+                touchdown[lane] = touchdown_reward(lander.episode.outcome, lander.record, world.limits, world.reward)
+    episodes.decisions = episodes.decisions + 1
+    records, episodes, earned = earn(records, episodes, motions, worlds.moon, touchdown, worlds.reward)
+    store_where(tables.landers, start, EPISODE, episodes, taking_part)
+    store_where(tables.landers, start, RECORD, records, taking_part)
+    for lane in range(number):
+        if taking_part[lane] != 0:
+            tables.reward[start + lane] = earned[lane]
+            tables.outcome[start + lane] = episodes.outcome[lane]
+
+    # What is shown of a truth or of a misled belief is worked out one by one.
+    if settings.truth == 1 or anywhere(both(taking_part, equal(beliefs.misled, 1))):
+        for lane in range(number):
+            if taking_part[lane] != 0:
+                look_alone(tables, settings, start + lane)
+    else:
+        look_abreast(tables, settings, start, number, actions, taking_part)
+    if anywhere(done):
+        for lane in range(number):
+            if done[lane] != 0:
+                finish_alone(tables, settings, start + lane)
+                if settings.autoreset == SAME_STEP:
+                    begin_alone(tables, settings, start + lane)
+
+
+@wp.func
+def fetch(tables: Any, start: int):
+    """Have the tables of the next eight landers fetched."""
+    fetch_lanes(tables.landers, start, FETCHED_OF_LANDER)
+    fetch_lanes(tables.worlds, start, FETCHED_OF_WORLD)
+    fetch_lanes(tables.surfaces, start, FETCHED_OF_SURFACE)
 
 
 def advance_abreast_of(tables_type: Any) -> wp.Kernel:
@@ -178,14 +253,15 @@ def advance_abreast_of(tables_type: Any) -> wp.Kernel:
     @wp.kernel(module="unique", module_options=OPTIONS)
     def advance_abreast(tables: tables_type, settings: Settings, first: int, end: int):
         start = first + wp.tid() * WIDTH
+        if start + WIDTH < end:
+            fetch(tables, start + WIDTH)
         number = wp.min(end - start, WIDTH)
-        taking_part = begin_decision(tables, settings, start, number)
+        taking_part = present(tables, start, number)
+        begin_decision(tables, settings, start, number, taking_part)
+        actions = read_actions(tables, settings, start, number, taking_part)
         for _ in range(settings.ticks):
-            tick_abreast(tables, settings, start, number, taking_part)
-        for lane in range(number):
-            if (taking_part >> lane) & 1 == 1:
-                row = start + lane
-                action = read_action(tables, settings, row)
-                end_decision(tables, settings, row, tables.landers[row], tables.worlds[row], action)
+            tick_abreast(tables, settings, start, number, actions, taking_part)
+        if anywhere(taking_part):
+            end_decision_abreast(tables, settings, start, number, actions, taking_part)
 
     return advance_abreast

@@ -9,10 +9,11 @@ from lunar_env.faults.kinds import NAMES
 from lunar_env.kernel.layout import words
 from lunar_env.observation import CORE, Scales
 from lunar_env.quantities import Leaf, ends, leaves, mirrored, twin, whole_ticks
+from lunar_env.random import mixed
 from lunar_env.scenario import Scenario, Start, World
 from lunar_env.sensors.inertial import SHARES
-from lunar_env.sensors.range_finder import Beam, RangeFinderDrawn
-from lunar_env.state import Belief, Episode, Motion, Reading, Sample, Surface
+from lunar_env.sensors.range_finder import Beam
+from lunar_env.state import Belief, Episode, Motion, Sample
 from lunar_env.task import Record
 from lunar_env.terrain.surface import Maps, NoMaps
 from lunar_env.vehicle.control import MODES
@@ -64,26 +65,34 @@ class Settings:
 
 
 @wp.struct
+class Draw:
+    """A number that an episode draws. All of it side by side, for an index costs a GPU more than a load."""
+
+    place: int  # in ``Tables.numbers``
+    low: float  # lower end
+    high: float  # upper end
+    kind: int  # 0 uniform, 1 logarithmic, 2 chance
+    name: wp.uint64  # mixed hash of its path: what its draw is counted by
+
+
+@wp.struct
 class Tables:
     """The batch: what changes, what is fixed, and where results go."""
 
-    landers: wp.array(dtype=Lander)
-    worlds: wp.array(dtype=WorldDrawn)
-    surfaces: wp.array(dtype=Surface)
-    faults: wp.array2d(dtype=float)  # the numbers of all faults, see faults/effects.py
-    finders: wp.array2d(dtype=RangeFinderDrawn)  # (landers, range finders)
-    starts: wp.array(dtype=StartDrawn)
-    numbers: wp.array2d(dtype=float)  # the same memory as ``worlds``, ``finders``, ``faults`` and ``starts``
-    readings: wp.array2d(dtype=Reading)  # (landers, beams)
-    delay_line: wp.array3d(dtype=Sample)  # (slots, landers, beams)
+    # In tiles (vehicle/tiles.py), reached by the functions of access.py.
+    landers: wp.array3d(dtype=float)  # ``Lander``, then a ``Reading`` for each beam
+    surfaces: wp.array3d(dtype=float)  # ``Surface``
+    numbers: wp.array3d(dtype=float)  # all drawn numbers; of them
+    worlds: wp.array3d(dtype=float)  # ``WorldDrawn``
+    finders: wp.array3d(dtype=float)  # ``RangeFinderDrawn`` of each range finder
+    faults: wp.array3d(dtype=float)  # those of all faults, see faults/effects.py
+    starts: wp.array3d(dtype=float)  # ``StartDrawn``
+    # In rows.
+    delay_line: wp.array3d(dtype=Sample)  # (landers, slots, beams)
     beams: wp.array(dtype=Beam)  # of all range finders
     maps: Maps
     begun: wp.array2d(dtype=int)  # (landers, faults) tick at which a fault began; -1 before
-    drawn: wp.array(dtype=int)  # place in ``numbers`` of each number that is drawn
-    lows: wp.array(dtype=float)  # its lower end
-    highs: wp.array(dtype=float)  # upper end
-    kinds: wp.array(dtype=int)  # 0 uniform, 1 logarithmic, 2 chance
-    names: wp.array(dtype=int)  # hash of its path: what its draw is counted by
+    draws: wp.array(dtype=Draw)  # the numbers that are drawn
     fault_columns: wp.array(dtype=int)  # of each fault's first number in ``numbers``
     actions: wp.array2d(dtype=float)
     observation: wp.array2d(dtype=float)
@@ -154,17 +163,23 @@ def packed(scenario: Scenario, widest: Scenario | None = None) -> dict[str, np.n
     numbers = leaves(scenario)
     paths = [leaf.path for leaf in numbers]
     places = drawn_places(leaves(widest or scenario))
-    drawn = [numbers[j] for j in places]
     return {
-        "drawn": np.array(places, dtype=np.int32),
-        "lows": np.array([leaf.low for leaf in drawn], dtype=np.float32),
-        "highs": np.array([leaf.high for leaf in drawn], dtype=np.float32),
-        "kinds": np.array([_kind(leaf) for leaf in drawn], dtype=np.int32),
-        # By its path, so that a number that is added later changes no other's draws.
-        "names": np.array([zlib.crc32(leaf.path.encode()) for leaf in drawn], dtype=np.uint32).view(np.int32),
+        "draws": _draws(places, [numbers[j] for j in places]),
         "fault_columns": np.array([paths.index(f"faults.{name}.probability") for name in NAMES], dtype=np.int32),
         "beams": _beams(scenario),
     }
+
+
+def _draws(places: list[int], drawn: list[Leaf]) -> np.ndarray:
+    """(drawn, words of a Draw) as the kernel's ``Draw`` lists them, integers as the bits of a float."""
+    table = np.zeros((len(drawn), words(Draw)), dtype=np.float32)
+    whole = table.view(np.int32)
+    for row, (place, leaf) in enumerate(zip(places, drawn, strict=True)):
+        whole[row, 0], whole[row, 3] = place, _kind(leaf)
+        table[row, 1:3] = leaf.low, leaf.high
+        # By its path, so that a number that is added later changes no other's draws.
+        whole[row, 4:] = np.array([mixed(zlib.crc32(leaf.path.encode()))], dtype=np.uint64).view(np.int32)
+    return table
 
 
 def _beams(scenario: Scenario) -> np.ndarray:

@@ -4,6 +4,7 @@ import torch
 import warp as wp
 
 from lunar_env.faults.kinds import NAMES, magnitude_of
+from lunar_env.kernel.access import load
 from lunar_env.kernel.memory import State
 from lunar_env.kernel.tables import Lander, Settings, WorldDrawn
 from lunar_env.quantities import leaves
@@ -29,24 +30,26 @@ class Truth:
 
 @wp.kernel
 def tell(
-    landers: wp.array(dtype=Lander),
-    worlds: wp.array(dtype=WorldDrawn),
-    surfaces: wp.array(dtype=Surface),
+    landers: wp.array3d(dtype=float),
+    worlds: wp.array3d(dtype=float),
+    surfaces: wp.array3d(dtype=float),
     maps: Maps,
     settings: Settings,
     truths: wp.array(dtype=Truth),
 ):
     """Work out the truth of every lander."""
     row = wp.tid()
-    lander = landers[row]
-    world = worlds[row]
+    lander, world, surface = Lander(), WorldDrawn(), Surface()
+    load(landers, row, 0, lander)
+    load(worlds, row, 0, world)
+    load(surfaces, row, 0, surface)
     motion = lander.motion
     up = up_at(motion.position, world.moon.radius)
     truth = Truth()
     truth.time = float(lander.episode.tick) * settings.seconds
     if lander.episode.outcome != 0:
         truth.time = lander.record.duration
-    truth.height = height_above_ground(motion.position, world.moon.radius, surfaces[row], maps, world.gear)
+    truth.height = height_above_ground(motion.position, world.moon.radius, surface, maps, world.gear)
     truth.descent_rate = -wp.dot(motion.velocity, up)
     truth.lateral_speed = wp.length(lateral_velocity(motion, world.moon.radius))
     truth.tilt = wp.acos(wp.clamp(wp.dot(thrust_axis(motion.attitude), up), -1.0, 1.0))
@@ -58,24 +61,16 @@ class Labels:
 
     def __init__(self, scenario: Scenario, device: torch.device) -> None:
         self.names = possible_faults(scenario)
-        numbers = leaves(scenario)
-        paths = [leaf.path for leaf in numbers]
+        paths = [leaf.path for leaf in leaves(scenario)]
         onsets = [paths.index(f"faults.{name}.onset") for name in self.names]
         magnitudes = [paths.index(f"faults.{name}.{magnitude_of(name)}") for name in self.names]
-        scales = [max(abs(numbers[i].low), abs(numbers[i].high), 1e-6) for i in magnitudes]
         self._onsets, self._magnitudes = (
             torch.tensor(c, dtype=torch.int64, device=device).long() for c in (onsets, magnitudes)
         )
         self._codes = torch.tensor([NAMES.index(name) for name in self.names], dtype=torch.int32, device=device)
-        self._scales = torch.tensor(scales, dtype=torch.float32, device=device)
 
     def of(self, state: State) -> dict[str, torch.Tensor]:
         """``present`` and ``acting``, (N, F) bool; ``onset`` [s] and ``magnitude``, zero where it is not present."""
         present, acting = (state["episode." + name][:, None] >> self._codes & 1 == 1 for name in ("faults", "acting"))
-        onset, magnitude = (state.drawn[:, columns] * present for columns in (self._onsets, self._magnitudes))
+        onset, magnitude = (state.drawn_numbers(places) * present for places in (self._onsets, self._magnitudes))
         return {"present": present, "acting": acting, "onset": onset, "magnitude": magnitude}
-
-    def scaled(self, state: State, time_limit: float) -> list[torch.Tensor]:
-        """Whether each acts, its onset and its magnitude, (N, F) each, scaled to about [-1, 1]."""
-        label = self.of(state)
-        return [label["acting"].float(), label["onset"] / time_limit, label["magnitude"] / self._scales]

@@ -10,11 +10,12 @@ from gymnasium.error import DependencyNotInstalled
 
 from lunar_env.descent import Descent
 from lunar_env.extras import missing
-from lunar_env.kernel.cache import ready
-from lunar_env.kernel.layout import columns, structs
-from lunar_env.kernel.tables import Lander, WorldDrawn
+from lunar_env.kernel.access import load
+from lunar_env.kernel.layout import shared
+from lunar_env.kernel.streams import launch
+from lunar_env.kernel.tables import WorldDrawn
 from lunar_env.rendering.scene import Scene
-from lunar_env.state import Reading, Surface
+from lunar_env.state import Motion, Surface
 from lunar_env.task import Outcome
 from lunar_env.terrain.contact import height_above_ground, lateral_velocity
 from lunar_env.terrain.maps import load_maps
@@ -37,21 +38,23 @@ class View:
 
 @wp.kernel
 def view(
-    landers: wp.array(dtype=Lander),
-    worlds: wp.array(dtype=WorldDrawn),
-    surfaces: wp.array(dtype=Surface),
+    landers: wp.array3d(dtype=float),
+    worlds: wp.array3d(dtype=float),
+    surfaces: wp.array3d(dtype=float),
     maps: Maps,
     views: wp.array(dtype=View),
 ):
     """Look at each lander along the cross-range axis."""
     i = wp.tid()
-    motion = landers[i].motion
-    world = worlds[i]
+    motion, world, surface = Motion(), WorldDrawn(), Surface()
+    load(landers, i, 0, motion)
+    load(worlds, i, 0, world)
+    load(surfaces, i, 0, surface)
     up = up_at(motion.position, world.moon.radius)
     velocity = to_local(motion.velocity, up)
     axis = to_local(thrust_axis(motion.attitude), up)
     seen = View()
-    seen.altitude = height_above_ground(motion.position, world.moon.radius, surfaces[i], maps, world.gear)
+    seen.altitude = height_above_ground(motion.position, world.moon.radius, surface, maps, world.gear)
     seen.forward = velocity[0]
     seen.up = velocity[2]
     seen.lateral = wp.length(lateral_velocity(motion, world.moon.radius))
@@ -61,11 +64,13 @@ def view(
 
 @wp.kernel
 def profile(
-    surfaces: wp.array(dtype=Surface), x: wp.array(dtype=float), y: float, maps: Maps, height: wp.array(dtype=float)
+    surfaces: wp.array3d(dtype=float), x: wp.array(dtype=float), y: float, maps: Maps, height: wp.array(dtype=float)
 ):
     """Heights [m] of the ground along a line of constant y [m]."""
     i = wp.tid()
-    height[i] = ground_height(x[i], y, surfaces[0], maps)
+    surface = Surface()
+    load(surfaces, 0, 0, surface)
+    height[i] = ground_height(x[i], y, surface, maps)
 
 
 def picture(descent: Descent, row: int = 0) -> np.ndarray:
@@ -80,18 +85,11 @@ def picture(descent: Descent, row: int = 0) -> np.ndarray:
 def scene_of(descent: Descent, row: int = 0) -> Scene:
     """The scene of one row of a batch, as it is now. It does not change when the lander flies on."""
     state = descent.state
-    tables = (state.lander, state.drawn, state.surface)
-    lander, drawn, surface = (table[row : row + 1].cpu().clone() for table in tables)
+    lander, drawn, surface = state.row(row)
     terrain = descent.scenario.terrain
     maps, _ = load_maps(terrain.map, terrain.map_seed, terrain.map_spacing, torch.device("cpu"))
     views = wp.zeros(1, dtype=View, device="cpu")
-    ready((view,), wp.get_device("cpu"))
-    wp.launch(
-        view,
-        dim=1,
-        inputs=[structs(lander, Lander), structs(drawn, WorldDrawn), structs(surface, Surface), maps, views],
-        device="cpu",
-    )
+    launch(view, 1, [shared(lander), shared(drawn), shared(surface), maps, views], torch.device("cpu"))
     altitude, forward, up, lateral, tilt = views.numpy()[0].tolist()
 
     def one(name: str) -> float:
@@ -99,7 +97,8 @@ def scene_of(descent: Descent, row: int = 0) -> Scene:
 
     position = state["motion.position"][row].tolist()
     seen = descent.observations.read(state.observation[row])
-    reading = {name: column.item() for name, column in columns(state.reading[row : row + 1, 0], Reading).items()}
+    finder = descent.scenario.sensors[0].name
+    reading = {name: state[f"{finder}.{name}"][row].flatten()[0].item() for name in ("valid", "range", "range_tick")}
     answered = reading["range_tick"] > 0
     return Scene(
         time=one("record.duration"),
@@ -123,14 +122,13 @@ def scene_of(descent: Descent, row: int = 0) -> Scene:
 
 
 def ground_profile(surface: torch.Tensor, maps: Maps, y: float) -> Callable[[np.ndarray], np.ndarray]:
-    """The ground below one lander, its ``Surface`` (1, words), along x at one y [m]: heights [m] for any x [m]."""
+    """The ground below one lander, its ``Surface`` (1, words, width), along x at one y [m]: heights [m] for any x."""
 
     def ground(downrange: np.ndarray) -> np.ndarray:
         x = np.ascontiguousarray(downrange, dtype=np.float32)
         height = np.empty_like(x)
-        shared: list[Any] = [wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height)]
-        ready((profile,), wp.get_device("cpu"))
-        wp.launch(profile, dim=x.size, inputs=[structs(surface, Surface), shared[0], y, maps, shared[1]], device="cpu")
+        given: list[Any] = [wp.array(a.ravel(), dtype=float, device="cpu", copy=False) for a in (x, height)]
+        launch(profile, x.size, [shared(surface), given[0], y, maps, given[1]], torch.device("cpu"))
         return height
 
     return ground

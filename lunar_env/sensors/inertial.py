@@ -7,13 +7,19 @@ Accelerometer biases are drawn along the site's axes, which an upright lander sh
 """
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Belief, Motion
+from lunar_env.vehicle.algebra import dot, part_by_part
+from lunar_env.vehicle.compare import root, size
 from lunar_env.vehicle.dynamics import MoonDrawn
 from lunar_env.vehicle.frames import thrust_axis, up_at
+
+# Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
+from lunar_env.vehicle.lanes import add, div, mul, sub, vector  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -63,11 +69,17 @@ def instrument_misleads(navigation: NavigationDrawn) -> bool:
 
 
 @wp.func
-def misjudged(position: wp.vec3, velocity: wp.vec3, navigation: NavigationDrawn):
+def misjudged(position: Any, velocity: Any, navigation: Any):
     """Position and velocity in the site frame with the errors that are shares of them: x + s |x| on each axis."""
-    there = wp.vec3(navigation.position_share_x, navigation.position_share_y, navigation.position_share_z)
-    moving = wp.vec3(navigation.velocity_share_x, navigation.velocity_share_y, navigation.velocity_share_z)
-    return position + wp.cw_mul(there, wp.abs(position)), velocity + wp.cw_mul(moving, wp.abs(velocity))
+    there = vector(navigation.position_share_x, navigation.position_share_y, navigation.position_share_z)
+    moving = vector(navigation.velocity_share_x, navigation.velocity_share_y, navigation.velocity_share_z)
+    return position + part_by_part(there, sizes(position)), velocity + part_by_part(moving, sizes(velocity))
+
+
+@wp.func
+def sizes(v: Any):
+    """The vector of the parts' sizes."""
+    return vector(size(v.x), size(v.y), size(v.z))
 
 
 @wp.func
@@ -111,9 +123,7 @@ def felt_wrongly(
 
 
 @wp.func
-def drift(
-    belief: Belief, motion: Motion, noise: wp.vec3, navigation: NavigationDrawn, moon: MoonDrawn, duration: float
-) -> Belief:
+def drift(belief: Any, motion: Any, noise: Any, navigation: Any, moon: Any, duration: float):
     """The error after one more tick; ``noise`` holds three numbers of mean 0 and variance 1.
 
     As published: e'' = b + w + (g/R)(3 u (u.e) - e), the linearised gravity error (Schuler and vertical channel).
@@ -121,9 +131,9 @@ def drift(
     """
     up = up_at(motion.position, moon.radius)
     error = belief.position_error
-    gradient = (up * (3.0 * wp.dot(up, error)) - error) * (moon.surface_gravity / moon.radius)
-    bias = wp.vec3(navigation.bias_x, navigation.bias_y, navigation.bias_z)
-    walk = noise * (navigation.random_walk * wp.sqrt(duration))
+    gradient = (up * (3.0 * dot(up, error)) - error) * (moon.surface_gravity / moon.radius)
+    bias = vector(navigation.bias_x, navigation.bias_y, navigation.bias_z)
+    walk = noise * (navigation.random_walk * root(duration))
     belief.velocity_error = belief.velocity_error + (bias + gradient) * duration + walk
     belief.position_error = error + belief.velocity_error * duration
     return belief

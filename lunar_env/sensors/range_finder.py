@@ -116,7 +116,7 @@ def turned_by(direction: np.ndarray, cant: float) -> np.ndarray:
 
 @wp.func
 def chance_at_speed(
-    closing: float, finder: RangeFinderDrawn, faults: wp.array2d(dtype=float), row: int, acting: int
+    closing: float, finder: RangeFinderDrawn, faults: wp.array3d(dtype=float), row: int, acting: int
 ) -> float:
     """Chance of a return at a closing speed [m/s] from ground that is near: exp(-|v| / v0)."""
     slowness = slowness_added(1.0 / finder.closing_speed, faults, row, acting)
@@ -125,7 +125,7 @@ def chance_at_speed(
 
 @wp.func
 def chance_at_range(
-    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array2d(dtype=float), row: int, acting: int
+    echo: Echo, finder: RangeFinderDrawn, albedo: float, faults: wp.array3d(dtype=float), row: int, acting: int
 ) -> float:
     """Chance of a return from a distance, apart from that of the speed.
 
@@ -156,7 +156,7 @@ def measure(
     gear: GearDrawn,
     finder: RangeFinderDrawn,
     direction: wp.vec3,
-    faults: wp.array2d(dtype=float),
+    faults: wp.array3d(dtype=float),
     row: int,
     acting: int,
 ) -> Sample:
@@ -202,7 +202,7 @@ def transport(
     seconds: float,
     jitter_ticks: int,
     finder: RangeFinderDrawn,
-    faults: wp.array2d(dtype=float),
+    faults: wp.array3d(dtype=float),
     row: int,
     acting: int,
 ) -> Sample:

@@ -7,9 +7,14 @@ import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion, Surface
-from lunar_env.terrain.surface import greatest_slope, height_below, rough, shape_below
+from lunar_env.terrain.surface import greatest_slope, height_below, rough, shape_below, smooth_height_below
+from lunar_env.vehicle.algebra import dot, length
+from lunar_env.vehicle.compare import reaches
 from lunar_env.vehicle.dynamics import Forcing, substep
 from lunar_env.vehicle.frames import altitude_of, up_at
+
+# Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
+from lunar_env.vehicle.lanes import add, div, mul, sub  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -35,23 +40,37 @@ def height_above_ground(position: wp.vec3, radius: float, surface: Surface, maps
 
 
 @wp.func
+def height_above_smooth_ground(position: Any, radius: Any, surface: Any, gear: Any):
+    """The same where there is neither map nor step."""
+    return altitude_of(position, radius) - gear.centre_height - smooth_height_below(position, radius, surface)
+
+
+@wp.func
+def farthest_in(motion: Any, forcing: Any, duration: float):
+    """How far [m] the vehicle moves at most in a duration [s]: d = |v| t + (g + T/m) t^2 / 2."""
+    strongest = forcing.gravity + forcing.thrust / forcing.dry_mass
+    return length(motion.velocity) * duration + 0.5 * strongest * duration * duration
+
+
+@wp.func
+def is_above_all(motion: Any, forcing: Any, duration: float, surface: Any, gear: Any):
+    """Whether the vehicle stays above the highest ground for a duration [s]."""
+    altitude = altitude_of(motion.position, forcing.radius) - gear.centre_height
+    return reaches(altitude - farthest_in(motion, forcing, duration), surface.top)
+
+
+@wp.func
 def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, maps: Any, gear: GearDrawn) -> bool:
     """False where no ground can be met within a duration [s], so that it need not be looked for.
 
-    The vehicle moves at most d = |v| t + (g + T/m) t^2 / 2; the ground never exceeds the surface's top, nor rises by
-    more than its steepest slope times d.
+    The ground never exceeds the surface's top, nor rises by more than its steepest slope times the way.
     """
-    strongest = forcing.gravity + forcing.thrust / forcing.dry_mass
-    far = wp.length(motion.velocity) * duration + 0.5 * strongest * duration * duration
-    if motion.position[2] - gear.centre_height - far >= surface.top:
-        return False  # the sphere falls away: z is never more than the altitude
-    altitude = altitude_of(motion.position, forcing.radius) - gear.centre_height
-    if altitude - far >= surface.top:
+    if is_above_all(motion, forcing, duration, surface, gear):
         return False
     if not rough(surface, maps):
         return True
-    height = altitude - height_below(motion.position, forcing.radius, surface, maps)
-    return height < far * (1.0 + greatest_slope(surface, maps))
+    height = height_above_ground(motion.position, forcing.radius, surface, maps, gear)
+    return height < farthest_in(motion, forcing, duration) * (1.0 + greatest_slope(surface, maps))
 
 
 @wp.func
@@ -106,7 +125,7 @@ def fly_to_ground(
 
 
 @wp.func
-def lateral_velocity(motion: Motion, radius: float) -> wp.vec3:
+def lateral_velocity(motion: Any, radius: Any):
     """The part of the velocity along the local horizontal."""
     up = up_at(motion.position, radius)
-    return motion.velocity - up * wp.dot(motion.velocity, up)
+    return motion.velocity - up * dot(motion.velocity, up)

@@ -16,6 +16,10 @@ import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number, setting, twin
 from lunar_env.state import Surface
+from lunar_env.vehicle.compare import alike, anywhere, below, greatest, select, sine
+
+# Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
+from lunar_env.vehicle.lanes import add, div, mul, sub  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -262,21 +266,30 @@ def rough(surface: Surface, maps: NoMaps) -> bool:  # noqa: D103, F811
 
 
 @wp.func
+def smooth_height(x: Any, y: Any, surface: Any):
+    """Height [m] of the ground at site coordinates (x, y) [m], without map and step.
+
+    near (s_x x + s_y y) + (1 - near) A sin(k x + p_x) sin(k y + p_y), with near = 1 / (1 + r^2 / L^2).
+    """
+    near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
+    plane = surface.rise_x * x + surface.rise_y * y
+    rolling = alike(0.0, x)
+    rolls = below(0.0, surface.relief)
+    if anywhere(rolls):
+        sines = sine(surface.wave * x + surface.phase_x) * sine(surface.wave * y + surface.phase_y)
+        rolling = select(rolls, surface.relief * sines, rolling)
+    return near * plane + (1.0 - near) * rolling
+
+
+@wp.func
 def ground_height(x: float, y: float, surface: Surface, maps: Any) -> float:
     """Height [m] of the ground at site coordinates (x, y) [m].
 
-    near (s_x x + s_y y) + (1 - near) A sin(k x + p_x) sin(k y + p_y), with near = 1 / (1 + r^2 / L^2); map and step
-    come on top.
+    That of ``smooth_height``; map and step come on top.
     """
     if rough(surface, maps):
         return ground_shape(x, y, surface, maps)[0]
-    near = 1.0 / (1.0 + (x * x + y * y) * surface.levelling)
-    plane = surface.rise_x * x + surface.rise_y * y
-    rolling = float(0.0)
-    if surface.relief > 0.0:
-        sines = wp.sin(surface.wave * x + surface.phase_x) * wp.sin(surface.wave * y + surface.phase_y)
-        rolling = surface.relief * sines
-    return near * plane + (1.0 - near) * rolling
+    return smooth_height(x, y, surface)
 
 
 @wp.func
@@ -308,14 +321,27 @@ def ground_shape(x: float, y: float, surface: Surface, maps: Any) -> wp.vec3:
 
 
 @wp.func
+def onto_sphere(position: Any, radius: Any):
+    """What the horizontal coordinates of a position are multiplied by to give those of the ground below it."""
+    return radius / greatest(radius + position.z, FAR_SIDE * radius)
+
+
+@wp.func
 def height_below(position: wp.vec3, radius: float, surface: Surface, maps: Any) -> float:
     """Height [m] of the ground on the local vertical of a position."""
-    onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
-    return ground_height(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)
+    scale = onto_sphere(position, radius)
+    return ground_height(position[0] * scale, position[1] * scale, surface, maps)
+
+
+@wp.func
+def smooth_height_below(position: Any, radius: Any, surface: Any):
+    """The same without map and step."""
+    scale = onto_sphere(position, radius)
+    return smooth_height(position.x * scale, position.y * scale, surface)
 
 
 @wp.func
 def shape_below(position: wp.vec3, radius: float, surface: Surface, maps: Any) -> wp.vec3:
     """Height [m] and gradient of the ground on the local vertical of a position."""
-    onto_sphere = radius / wp.max(radius + position[2], FAR_SIDE * radius)
-    return ground_shape(position[0] * onto_sphere, position[1] * onto_sphere, surface, maps)
+    scale = onto_sphere(position, radius)
+    return ground_shape(position[0] * scale, position[1] * scale, surface, maps)

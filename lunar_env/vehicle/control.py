@@ -11,14 +11,18 @@ An action is a row of numbers in [-1, 1], held for one decision period. Each mod
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number
-from lunar_env.state import Belief, Motion
-from lunar_env.vehicle.actuators import AttitudeDrawn, pointing_torque, rate_torque
-from lunar_env.vehicle.dynamics import EngineDrawn, MassDrawn, MoonDrawn
+from lunar_env.vehicle.actuators import pointing_torque, rate_torque
+from lunar_env.vehicle.algebra import length
+from lunar_env.vehicle.compare import alike, below, greatest, least, root, select, size
 from lunar_env.vehicle.frames import to_local, to_site, up_at
+
+# Warp looks the operators up by these names: + is add, - is sub and neg, * is mul, / is div.
+from lunar_env.vehicle.lanes import add, div, mul, neg, sub, vector  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 
@@ -57,30 +61,21 @@ GuidanceDrawn = mirrored(Guidance)
 
 
 @wp.func
-def wished_velocity(action: wp.vec4, guidance: GuidanceDrawn) -> wp.vec3:
+def wished_velocity(action: Any, guidance: Any):
     """The velocity [m/s] that a ``descent_rate`` action asks for, in the local-vertical frame.
 
     Both scales are quadratic, so that an action of given size moves the command least where softness counts.
     """
-    fall = 0.5 * (action[0] + 1.0)
-    return wp.vec3(
-        guidance.maximum_lateral_speed * action[1] * wp.abs(action[1]),
-        guidance.maximum_lateral_speed * action[2] * wp.abs(action[2]),
+    fall = 0.5 * (action.x + 1.0)
+    return vector(
+        guidance.maximum_lateral_speed * action.y * size(action.y),
+        guidance.maximum_lateral_speed * action.z * size(action.z),
         -guidance.maximum_descent_rate * fall * fall,
     )
 
 
 @wp.func
-def tracking_thrust(
-    motion: Motion,
-    belief: Belief,
-    up: wp.vec3,
-    wish: wp.vec3,
-    moon: MoonDrawn,
-    mass: MassDrawn,
-    engine: EngineDrawn,
-    guidance: GuidanceDrawn,
-) -> wp.vec3:
+def tracking_thrust(motion: Any, belief: Any, up: Any, wish: Any, moon: Any, mass: Any, engine: Any, guidance: Any):
     """Thrust as a fraction of the nominal maximum, local frame, that tracks a wished velocity on inertial velocity.
 
     The loop knows the mass and the nominal thrust, not their dispersion.
@@ -88,53 +83,45 @@ def tracking_thrust(
     velocity = to_local(motion.velocity + belief.velocity_error, up)
     strongest = engine.maximum_thrust / (mass.dry + motion.propellant)
 
-    across = velocity[0] * velocity[0] + velocity[1] * velocity[1]
+    across = velocity.x * velocity.x + velocity.y * velocity.y
     weight = (
         moon.surface_gravity - across / moon.radius
     )  # at the surface: 1 % too much at 10 km, which the loop absorbs
-    vertical = wp.clamp(weight + (wish[2] - velocity[2]) / guidance.vertical_time, 0.0, strongest)
+    vertical = least(greatest(weight + (wish.z - velocity.z) / guidance.vertical_time, 0.0), strongest)
 
     gain = 1.0 / guidance.lateral_time
-    lateral_x = (wish[0] - velocity[0]) * gain
-    lateral_y = (wish[1] - velocity[1]) * gain
-    lateral = wp.sqrt(lateral_x * lateral_x + lateral_y * lateral_y)
-    left = wp.sqrt(strongest * strongest - vertical * vertical)
+    lateral_x = (wish.x - velocity.x) * gain
+    lateral_y = (wish.y - velocity.y) * gain
+    lateral = root(lateral_x * lateral_x + lateral_y * lateral_y)
+    # At full thrust nothing is left; where a GPU fuses products, the difference may then be a hair below 0.
+    left = select(below(vertical, strongest), root(strongest * strongest - vertical * vertical), 0.0)
     # Orbital speed carries weight as well, so that braking from orbit may be as level as it needs to.
-    allowed = wp.min(left, (vertical + across / moon.radius) * guidance.lateral_limit)
-    share = 1.0
-    if lateral > allowed:
-        share = allowed / lateral
-    return wp.vec3(lateral_x * share, lateral_y * share, vertical) * (1.0 / strongest)
+    allowed = least(left, (vertical + across / moon.radius) * guidance.lateral_limit)
+    share = select(below(allowed, lateral), allowed / lateral, 1.0)
+    return vector(lateral_x * share, lateral_y * share, vertical) * (1.0 / strongest)
 
 
 @wp.func
 def steer(
-    mode: int,
-    action: wp.vec4,
-    motion: Motion,
-    belief: Belief,
-    moon: MoonDrawn,
-    mass: MassDrawn,
-    engine: EngineDrawn,
-    attitude: AttitudeDrawn,
-    guidance: GuidanceDrawn,
+    mode: int, action: Any, motion: Any, belief: Any, moon: Any, mass: Any, engine: Any, attitude: Any, guidance: Any
 ):
     """Throttle [0, 1] and torque [N m, body axes] that this tick asks of the actuators."""
-    throttle = 0.5 * (action[0] + 1.0)
-    torque = wp.vec3(action[1], action[2], action[3]) * attitude.maximum_torque  # mode "body"
+    throttle = 0.5 * (action.x + 1.0)
+    torque = vector(action.y, action.z, action.w) * attitude.maximum_torque  # mode "body"
+    still = alike(0.0, throttle)
     if mode == PLANAR:
-        torque = rate_torque(motion, wp.vec3(0.0, action[1] * attitude.rate_limit, 0.0), mass, attitude)
+        torque = rate_torque(motion, vector(still, action.y * attitude.rate_limit, still), mass, attitude)
     elif mode == THROTTLE:
         torque = pointing_torque(motion, up_at(motion.position, moon.radius), mass, attitude)
     elif mode == DESCENT_RATE or mode == THRUST_VECTOR:
         up = up_at(motion.position + belief.position_error, moon.radius)
-        thrust = wp.vec3(action[0], action[1], wp.max(action[2], 0.0))
+        thrust = vector(action.x, action.y, greatest(action.z, 0.0))
         if mode == DESCENT_RATE:
             wish = wished_velocity(action, guidance)
             thrust = tracking_thrust(motion, belief, up, wish, moon, mass, engine, guidance)
-        throttle = wp.min(wp.length(thrust), 1.0)
+        throttle = least(length(thrust), 1.0)
         # A weak command says little about direction: what it leaves open is filled with "up".
-        wanted = thrust + wp.vec3(0.0, 0.0, 0.01)
-        direction = to_site(wanted * (1.0 / wp.length(wanted)), up)
+        wanted = vector(thrust.x, thrust.y, thrust.z + 0.01)
+        direction = to_site(wanted * (1.0 / length(wanted)), up)
         torque = pointing_torque(motion, direction, mass, attitude)
     return throttle, torque

@@ -13,10 +13,11 @@ from typing import Any
 import warp as wp
 
 from lunar_env.quantities import Number, mirrored, number
+from lunar_env.vehicle.algebra import cross, length, part_by_part, turning
 from lunar_env.vehicle.frames import thrust_axis
 
 # Warp looks the operators up by these names: + is add, - is sub and neg, * is mul, / is div.
-from lunar_env.vehicle.lanes import add, cross, div, length, mul, neg, part_by_part, sub, turning, vector  # noqa: F401
+from lunar_env.vehicle.lanes import add, div, mul, neg, sub, vector  # noqa: F401
 
 wp.set_module_options({"enable_backward": False})
 

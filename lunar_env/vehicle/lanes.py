@@ -1,14 +1,16 @@
 """Numbers of eight landers side by side, so that one CPU instruction serves all eight.
 
-``Lanes`` holds one number of each lander; ``Vectors`` and ``Quaternions`` hold one such part of each. The operators
-and functions below exist for them and for Warp's own ``float``, ``wp.vec3`` and ``wp.quat``: a formula written
-with them and with ``Any`` for its types, as in dynamics.py, flies one lander on a GPU thread and eight on a CPU's.
-Sums of products are written out, never fused, so that both give the same bits.
+``Lanes`` holds one number of each lander, ``Counts`` a whole one, ``Mask`` an answer; ``Vectors`` and ``Quaternions``
+hold one such part of each. The operators below, the functions of compare.py and those of algebra.py exist for them and
+for Warp's own ``float``, ``int``, ``bool``, ``wp.vec3`` and ``wp.quat``: a formula that is written with them and with
+``Any`` for its types, as in dynamics.py, flies one lander on a GPU thread and eight on a CPU's. Sums of products are
+written out, never fused, so that both give the same bits.
 
 Clang turns loops over eight floats into vector instructions only now and then, its own vector type always does: hence
 the native snippets (measured: a Runge-Kutta substep of one lander takes 71 ns alone, 35 ns in a loop, 10 ns in these).
 """
 
+import functools
 from typing import Any
 
 import warp as wp
@@ -17,6 +19,8 @@ wp.set_module_options({"enable_backward": False})
 
 WIDTH = wp.constant(8)
 Lanes = wp.types.vector(length=8, dtype=float)  # one number of each of eight landers
+Counts = wp.types.vector(length=8, dtype=int)  # one whole number of each
+Mask = Counts  # an answer of each: -1 for yes, 0 for no
 
 
 @wp.struct
@@ -38,23 +42,65 @@ class Quaternions:
     w: Lanes
 
 
-def lane_by_lane(expression: str) -> str:
-    """C++ that works an expression out for all lanes at once; LANES(a) is argument a as clang's vector."""
+@functools.cache
+def abreast(struct: Any) -> Any:
+    """The struct of eight landers: in place of each number of ``struct`` stand eight, in the same order."""
+    kinds = {float: Lanes, int: Counts, wp.float32: Lanes, wp.int32: Counts, wp.vec3: Vectors, wp.quat: Quaternions}
+    annotations = {name: kinds.get(kind) or abreast(kind) for name, kind in struct.cls.__annotations__.items()}
+    name = f"{struct.cls.__name__}Abreast"
+    return wp.struct(type(name, (), {"__annotations__": annotations, "__module__": struct.cls.__module__}))
+
+
+def lane_by_lane(expression: str, result: str = "float") -> str:
+    """C++ that works an expression out for all lanes at once.
+
+    In it LANES(a) is argument a as clang's vector of floats, COUNTS(a) as one of whole numbers.
+    """
     return f"""
     typedef float lanes_t __attribute__((ext_vector_type(8), aligned(4)));
+    typedef signed counts_t __attribute__((ext_vector_type(8), aligned(4)));
     #define LANES(a) (*(const lanes_t*)&a)
-    const lanes_t result = {expression};
+    #define COUNTS(a) (*(const counts_t*)&a)
+    const {"lanes_t" if result == "float" else "counts_t"} result = {expression};
     #undef LANES
-    return *(const wp::vec_t<8, float>*)&result;
+    #undef COUNTS
+    return *(const wp::vec_t<8, {result if result == "float" else "wp::int32"}>*)&result;
     """
+
+
+# Operators: Warp looks + up as add, - as sub and neg, * as mul, / as div ------------------------------------------
 
 
 @wp.func_native(lane_by_lane("LANES(a) + LANES(b)"))
 def add(a: Lanes, b: Lanes) -> Lanes: ...
 
 
+@wp.func_native(lane_by_lane("LANES(a) + b"))
+def add(a: Lanes, b: float) -> Lanes: ...
+
+
+@wp.func_native(lane_by_lane("a + LANES(b)"))
+def add(a: float, b: Lanes) -> Lanes: ...
+
+
+@wp.func_native(lane_by_lane("COUNTS(a) + b", "int"))
+def add(a: Counts, b: int) -> Counts: ...
+
+
+@wp.func_native(lane_by_lane("COUNTS(a) - b", "int"))
+def sub(a: Counts, b: int) -> Counts: ...
+
+
+@wp.func_native(lane_by_lane("COUNTS(a) - COUNTS(b)", "int"))
+def sub(a: Counts, b: Counts) -> Counts: ...
+
+
 @wp.func_native(lane_by_lane("LANES(a) - LANES(b)"))
 def sub(a: Lanes, b: Lanes) -> Lanes: ...
+
+
+@wp.func_native(lane_by_lane("LANES(a) - b"))
+def sub(a: Lanes, b: float) -> Lanes: ...
 
 
 @wp.func_native(lane_by_lane("a - LANES(b)"))
@@ -77,22 +123,16 @@ def mul(a: float, b: Lanes) -> Lanes: ...
 def div(a: Lanes, b: Lanes) -> Lanes: ...
 
 
+@wp.func_native(lane_by_lane("LANES(a) / b"))
+def div(a: Lanes, b: float) -> Lanes: ...
+
+
 @wp.func_native(lane_by_lane("a / LANES(b)"))
 def div(a: float, b: Lanes) -> Lanes: ...
 
 
 @wp.func_native(lane_by_lane("-LANES(a)"))
 def neg(a: Lanes) -> Lanes: ...
-
-
-@wp.func_native(lane_by_lane("__builtin_elementwise_sqrt(LANES(a))"))
-def root(a: Lanes) -> Lanes: ...
-
-
-@wp.func
-def root(a: float) -> float:
-    """The square root."""
-    return wp.sqrt(a)
 
 
 @wp.func
@@ -164,32 +204,3 @@ def mul(a: Quaternions, b: Lanes) -> Quaternions:
 @wp.func
 def mul(a: Quaternions, b: float) -> Quaternions:
     return quaternion(a.x * b, a.y * b, a.z * b, a.w * b)
-
-
-@wp.func
-def part_by_part(a: Any, b: Any):
-    """The vector of the products of equal parts."""
-    return vector(a.x * b.x, a.y * b.y, a.z * b.z)
-
-
-@wp.func
-def cross(a: Any, b: Any):
-    """The cross product."""
-    return vector(a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x)
-
-
-@wp.func
-def length(a: Any):
-    """The Euclidean length of a vector."""
-    return root(a.x * a.x + a.y * a.y + a.z * a.z)
-
-
-@wp.func
-def turning(q: Any, w: Any):
-    """q (w, 0): the product of a quaternion with a pure one."""
-    return quaternion(
-        q.w * w.x + q.y * w.z - q.z * w.y,
-        q.w * w.y + q.z * w.x - q.x * w.z,
-        q.w * w.z + q.x * w.y - q.y * w.x,
-        -(q.x * w.x + q.y * w.y + q.z * w.z),
-    )

@@ -29,6 +29,7 @@ from lunar_env.faults.kinds import (
     with_fault,
 )
 from lunar_env.kernel.layout import columns, words
+from lunar_env.kernel.memory import drawn_parts
 from lunar_env.kernel.tables import Lander
 from lunar_env.state import Reading
 
@@ -109,7 +110,9 @@ def life(**changes: Any) -> torch.Tensor:
     for _ in range(100):
         descent.actions.copy_(low + (high - low) * torch.rand(128, 3, generator=generator))
         descent.advance()
-        frames.append(torch.cat([descent.state.lander, descent.state.observation, descent.rewards[:, None]], dim=1))
+        frames.append(
+            torch.cat([descent.snapshot()["lander"], descent.state.observation, descent.rewards[:, None]], dim=1)
+        )
     return torch.stack(frames).view(torch.int32)
 
 
@@ -143,9 +146,11 @@ def test_an_effect_reads_the_numbers_of_every_fault_that_has_it(name: str) -> No
     """The columns of ``with_effect`` are where the drawn numbers of the fault lie in a row of the batch."""
     descent = Descent(load_scenario("resilience", **with_fault(name, **KINDS[name].training)), num_envs=3)
     slot = next(one for one in getattr(effects, effect_of(name).upper()) if one.code == NAMES.index(name))
+    world, finders, count, _ = drawn_parts(descent.scenario)
+    faults = descent.snapshot()["drawn"][:, world + finders :][:, :count]
     for item in fields(KINDS[name]):
         drawn = descent.state[f"drawn.faults.{name}.{item.name}"]
-        assert torch.equal(descent.state.drawn_faults[:, getattr(slot, item.name)], drawn)
+        assert torch.equal(faults[:, getattr(slot, item.name)], drawn)
 
 
 def test_every_fault_acts_in_stages_that_ask_and_fits_into_a_word() -> None:
@@ -213,7 +218,7 @@ def test_nothing_of_a_faulty_episode_leaks_into_the_next() -> None:
     def lives(descent: Descent, decisions: int) -> torch.Tensor:
         frames = []
         for _ in range(decisions + 1):
-            frames.append(torch.cat([descent.state.lander.view(torch.int32), descent.state.begun], dim=1))
+            frames.append(torch.cat([descent.snapshot()["lander"].view(torch.int32), descent.state.begun], dim=1))
             descent.actions.copy_(torch.tensor([-0.7, 0.1, -0.1]).expand(64, 3))
             descent.advance()
         return torch.stack(frames)
@@ -236,8 +241,8 @@ def test_a_fault_acts_from_the_tick_of_its_onset_for_the_ticks_of_its_duration_a
     clock = dict(tick=tick, decision_period=tick, altimeter__period=tick)
     descent = rig(400, **HANGING, **clock, **with_fault("dropout", onset=1e4))
     begin, length = np.arange(1, 401), np.random.default_rng(0).integers(1, 100, 400)
-    descent.state["drawn.faults.dropout.onset"].copy_(torch.tensor(begin * tick))
-    descent.state["drawn.faults.dropout.duration"].copy_(torch.tensor(length * tick))
+    descent.state["drawn.faults.dropout.onset"] = torch.tensor(begin * tick)
+    descent.state["drawn.faults.dropout.duration"] = torch.tensor(length * tick)
     acting, valid = watch(descent, 550, "episode.acting", "altimeter.valid")
     now = np.arange(551)[:, None]
     wanted = (begin <= now) & (now < begin + length)
@@ -503,8 +508,8 @@ def test_an_unsteady_site_is_steeper_and_the_drift_is_not_believed() -> None:
 def test_a_saturated_gyro_turns_the_believed_attitude_and_with_it_the_believed_thrust() -> None:
     sound, descent = rig(20), rig(20, **with_fault("gyro_saturation", rate=0.5, onset=1.0, duration=2.0))
     for one in (sound, descent):  # leaning any way and rolling
-        one.state["motion.attitude"].copy_(torch.tensor(Rotation.random(20, random_state=0).as_quat()))
-        one.state["motion.rates"].copy_(torch.tensor([0.3, 0.0, 0.0]).expand(20, 3))
+        one.state["motion.attitude"] = torch.tensor(Rotation.random(20, random_state=0).as_quat())
+        one.state["motion.rates"] = torch.tensor([0.3, 0.0, 0.0]).expand(20, 3)
     names = ("motion.position", "motion.attitude", "belief.attitude_error", "belief.velocity_error")
     position, attitude, turn, drift = watch(descent, 50, *names, throttle=1.0)
     for flown, wanted in zip((position, attitude), watch(sound, 50, *names[:2], throttle=1.0), strict=True):

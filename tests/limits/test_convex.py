@@ -186,7 +186,7 @@ def test_the_core_flies_the_optimal_thrust_open_loop_to_the_target(problem: Prob
         u = np.array([np.interp(middle, plan.times, plan.accelerations[:, axis]) for axis in range(3)])
         size = float(np.linalg.norm(u))
         turn = np.array([-u[1], u[0], 0.0, size + u[2]])
-        descent.state["motion.attitude"][0] = torch.tensor(turn / np.linalg.norm(turn), dtype=torch.float32)
+        descent.state["motion.attitude"] = torch.tensor(turn / np.linalg.norm(turn), dtype=torch.float32)
         throttle = size * np.interp(middle, plan.times, plan.masses) / MARS.maximum_thrust
         descent.actions[0] = torch.tensor([2.0 * throttle - 1.0, 0.0, 0.0, 0.0])
         descent.advance()

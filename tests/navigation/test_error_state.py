@@ -52,10 +52,15 @@ def begin(scenario, landers=LANDERS, altitude=ALTITUDE, velocity=VELOCITY, scale
     """Landers whose beliefs are off by normal numbers of these deviations, flown until the engine has settled."""
     descent = Descent(scenario, landers, seed=5, autoreset="disabled")
     noise = torch.Generator().manual_seed(7)
-    descent.state["belief.position_error"][:, 2] = altitude * torch.randn(landers, generator=noise)
-    descent.state["belief.velocity_error"].add_(velocity * torch.randn(landers, 3, generator=noise))
+    state = descent.state
+    position_error = state["belief.position_error"]
+    position_error[:, 2] = altitude * torch.randn(landers, generator=noise)
+    state["belief.position_error"] = position_error
+    state["belief.velocity_error"] = state["belief.velocity_error"] + velocity * torch.randn(
+        landers, 3, generator=noise
+    )
     if scale > 0.0:
-        descent.state["drawn.altimeter.scale"][:] = 1.0 + scale * torch.randn(landers, generator=noise)
+        descent.state["drawn.altimeter.scale"] = 1.0 + scale * torch.randn(landers, generator=noise)
     for _ in range(8):
         descent.step(rate(scenario, float(scenario.start.descent_rate)).expand(landers, -1))
     return descent

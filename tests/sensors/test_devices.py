@@ -118,7 +118,7 @@ def leaning(scenario: Scenario, landers: int, most: float) -> tuple[Descent, np.
     way, angle, turn = (generator.uniform(0.0, top, landers) for top in (2.0 * np.pi, most, 2.0 * np.pi))
     lean = Rotation.from_rotvec(np.stack([np.cos(way) * angle, np.sin(way) * angle, 0.0 * way], axis=1))
     attitude = lean * turn_about([0.0, 0.0, 1.0], turn)
-    descent.state["motion.attitude"].copy_(torch.tensor(attitude.as_quat()))
+    descent.state["motion.attitude"] = torch.tensor(attitude.as_quat())
     advance(descent)
     feet = Rotation.from_quat(column(descent, "motion.attitude")).apply([0.0, 0.0, -1.0])
     return descent, (column(descent, "motion.position") + feet)[:, None]
@@ -660,7 +660,7 @@ def frames(descent: Descent, decisions: int) -> torch.Tensor:
     """All words of the landers, readings included, and their observations before each decision, as bits."""
     seen = []
     for _ in range(decisions):
-        seen.append(torch.cat([descent.state.lander, descent.state.observation], dim=1).view(torch.int32))
+        seen.append(torch.cat([descent.snapshot()["lander"], descent.state.observation], dim=1).view(torch.int32))
         descent.actions.copy_(torch.tensor([-0.3, 0.1, -0.1]).expand_as(descent.actions))
         descent.advance()
     return torch.stack(seen)

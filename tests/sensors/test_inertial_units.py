@@ -94,7 +94,7 @@ def test_a_scale_error_of_a_tilted_thrust_lies_along_it() -> None:
     descent = rig(landers, start__tilt=Range(-1.2, 1.2), navigation__scale_error=scales)
     spin = Rotation.from_rotvec(np.multiply.outer(np.linspace(0.0, 6.0, landers), [0.0, 0.0, 1.0]))
     attitude = spin * rotation(descent, "motion.attitude")
-    descent.state["motion.attitude"].copy_(torch.tensor(attitude.as_quat()))
+    descent.state["motion.attitude"] = torch.tensor(attitude.as_quat())
     fly(descent, 50.0, throttle=1.0)
     scale = column(descent, "drawn.navigation.scale_error")
     assert scale.min() < -0.009 and scale.max() > 0.009
@@ -146,7 +146,7 @@ def test_a_turning_vehicle_adds_its_gyro_bias_about_the_axes_that_turn_with_it(a
     # About z it spins steadily, at 0.3 rad/s: 4.8 turns in 100 s, in which a bias across comes back to where it was.
     bias = 2e-3 * np.eye(3)[axis]
     descent = rig(**HANGING, **gyro_bias(bias), start__tilt=0.7, decision_period=TICK)
-    descent.state["motion.rates"].copy_(torch.tensor([[0.0, 0.0, 0.3]]))
+    descent.state["motion.rates"] = torch.tensor([[0.0, 0.0, 0.3]])
     start = rotation(descent, "motion.attitude")
     most = 0.0
     for seconds in range(5, 101, 5):
@@ -164,7 +164,7 @@ def test_the_pilot_sees_the_believed_attitude_and_rates_that_are_off_by_the_bias
     biases = {f"navigation__gyro_bias_{axis}": Range(-5e-3, 5e-3) for axis in "xyz"}
     descent = rig(landers, **HANGING, **biases, start__tilt=Range(-3.0, 3.0))
     bias = np.stack([column(descent, f"drawn.navigation.gyro_bias_{axis}") for axis in "xyz"], axis=1)
-    descent.state["motion.rates"].copy_(0.02 * torch.randn(landers, 3, generator=torch.Generator().manual_seed(1)))
+    descent.state["motion.rates"] = 0.02 * torch.randn(landers, 3, generator=torch.Generator().manual_seed(1))
     assert np.array_equal(column(descent, "belief.rate_error"), bias)  # from the first look on
     fly(descent, 300.0)
     assert np.array_equal(column(descent, "belief.rate_error"), bias)
@@ -259,8 +259,8 @@ def test_a_turned_belief_puts_the_sine_of_its_angle_of_the_thrust_into_the_veloc
     never = {"faults__gyro_saturation__probability": 1.0, "faults__gyro_saturation__onset": 1e5}
     descent = rig(start__tilt=tilt, **never)  # so that a belief may be misled
     turn = Rotation.from_rotvec([0.0, angle, 0.0])
-    descent.state["belief.attitude_error"].copy_(torch.tensor(turn.as_quat()[None]))
-    descent.state["belief.misled"].fill_(1)
+    descent.state["belief.attitude_error"] = torch.tensor(turn.as_quat()[None])
+    descent.state["belief.misled"] = 1
     fly(descent, 60.0, throttle=0.5)
     axis = rotation(descent, "motion.attitude").apply([0.0, 0.0, 1.0])[0]
     gained = 0.5 * ACCELERATION * 60.0
@@ -296,7 +296,7 @@ def lived(navigation: Navigation, control: str = "descent_rate", misled: bool = 
     scenario = load_scenario("resilience", navigation=navigation, control=control)
     descent = Descent(scenario, 64, seed=5, autoreset="disabled")
     if misled:
-        descent.state["belief.misled"].fill_(1)
+        descent.state["belief.misled"] = 1
     generator = torch.Generator().manual_seed(2)
     for _ in range(80):
         descent.actions.copy_(torch.rand(64, descent.action_size, generator=generator) * 2.0 - 1.0)
@@ -458,7 +458,7 @@ def frames(descent: Descent, decisions: int) -> torch.Tensor:
     """All words of the landers and their observations before each decision, as bits."""
     seen = []
     for _ in range(decisions):
-        seen.append(torch.cat([descent.state.lander, descent.state.observation], dim=1).view(torch.int32))
+        seen.append(torch.cat([descent.snapshot()["lander"], descent.state.observation], dim=1).view(torch.int32))
         descent.actions.copy_(torch.tensor([-0.3, 0.1, -0.1]).expand_as(descent.actions))
         descent.advance()
     return torch.stack(seen)

@@ -66,7 +66,7 @@ def leaning(scenario: Scenario, landers: int, most: float) -> tuple[Descent, np.
     generator = np.random.default_rng(1)
     way, angle = generator.uniform(0.0, 2.0 * np.pi, landers), generator.uniform(0.0, most, landers)
     turn = np.stack([np.cos(way) * angle, np.sin(way) * angle, 0.0 * way], axis=1)
-    descent.state["motion.attitude"].copy_(torch.tensor(Rotation.from_rotvec(turn).as_quat()))
+    descent.state["motion.attitude"] = torch.tensor(Rotation.from_rotvec(turn).as_quat())
     advance(descent)
     attitude = Rotation.from_quat(column(descent, "motion.attitude"))
     cant = column(descent, "drawn.altimeter.cant")
@@ -445,7 +445,7 @@ def test_nothing_in_the_delay_line_outlives_a_reset() -> None:
     for _ in range(12):
         advance(clean)
         advance(dirty)
-        assert same_bits(clean.state.lander, dirty.state.lander)
+        assert same_bits(clean.snapshot()["lander"], dirty.snapshot()["lander"])
 
 
 def test_no_neighbour_hears_a_landers_echo() -> None:
@@ -458,4 +458,4 @@ def test_no_neighbour_hears_a_landers_echo() -> None:
         advance(together)
         for row, descent in enumerate(alone):
             advance(descent)
-            assert same_bits(together.state.lander[row], descent.state.lander[0])
+            assert same_bits(together.snapshot()["lander"][row], descent.snapshot()["lander"][0])

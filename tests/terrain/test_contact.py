@@ -26,10 +26,9 @@ def flown(scenario: Scenario, landers: int, action: tuple[float, ...] | torch.Te
     """A batch that has flown on one action until every lander is down."""
     descent = Descent(scenario, landers, autoreset="disabled")
     descent.actions.copy_(torch.as_tensor(action).expand_as(descent.actions))
-    outcome = descent.state["episode.outcome"]
     for _ in range(scenario.steps):
         descent.advance()
-        if outcome.all():
+        if descent.state["episode.outcome"].all():
             return descent
     raise AssertionError("some lander never came down")
 
@@ -276,8 +275,7 @@ def test_a_lander_is_lost_when_it_spins_by_more_than_a_radian_in_a_substep() -> 
     for rate, wanted in ((39.9, Outcome.FLYING), (40.1, Outcome.LOST)):  # 0.1 s in 4 substeps
         spinning = dict(start__altitude=1_000.0, start__pitch_rate=1.0, tick=0.1, substeps=4, decision_period=0.1)
         descent = Descent(falling(**{**GENTLE, **spinning}), autoreset="disabled")
-        descent.state["motion.rates"][:, 2] = rate  # about the thrust axis, which no torque turns
-        descent.state["motion.rates"][:, :2] = 0.0
+        descent.state["motion.rates"] = torch.tensor([0.0, 0.0, rate])  # about the thrust axis, which no torque turns
         descent.step(torch.zeros(1, descent.action_size))
         assert outcomes(descent) == {wanted}
 

@@ -9,6 +9,7 @@ import warp as wp
 
 from lunar_env import Descent, Range, load_scenario
 from lunar_env.faults.kinds import with_fault
+from lunar_env.kernel.access import load
 from lunar_env.sensors.echo import rough_distance
 from lunar_env.state import Surface
 from lunar_env.terrain.maps import cones, load_maps
@@ -68,9 +69,9 @@ def reference_ground(descent: Descent, row: int, x: np.ndarray, y: np.ndarray) -
     return height + number["step_height"] * s * s * (3.0 - 2.0 * s)
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def look(
-    surfaces: wp.array(dtype=Surface),
+    surfaces: wp.array3d(dtype=float),
     maps: Maps,
     points: wp.array2d(dtype=wp.vec2),
     heights: wp.array2d(dtype=float),
@@ -78,9 +79,10 @@ def look(
 ) -> None:
     """Both ways to look at the ground, for points of each lander's site."""
     row, k = wp.tid()
-    point = points[row, k]
-    heights[row, k] = ground_height(point[0], point[1], surfaces[row], maps)
-    shapes[row, k] = ground_shape(point[0], point[1], surfaces[row], maps)
+    point, surface = points[row, k], Surface()
+    load(surfaces, row, 0, surface)
+    heights[row, k] = ground_height(point[0], point[1], surface, maps)
+    shapes[row, k] = ground_shape(point[0], point[1], surface, maps)
 
 
 def looked(descent: Descent, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -128,14 +130,14 @@ def test_the_pad_is_at_zero_on_any_ground() -> None:
 
 
 def test_the_same_seed_gives_the_same_surface_whatever_the_batch() -> None:
-    surfaces = [descent_over("all", landers).state.surface[:5] for landers in (5, 64)]
+    surfaces = [descent_over("all", landers).snapshot()["surface"][:5] for landers in (5, 64)]
     assert torch.equal(surfaces[0].view(torch.int32), surfaces[1].view(torch.int32))
     assert len(np.unique(surfaces[1][:, 10].numpy())) == 5, "every lander meets other ground"
 
 
-@wp.kernel
+@wp.kernel(enable_backward=False)
 def shine(
-    surfaces: wp.array(dtype=Surface),
+    surfaces: wp.array3d(dtype=float),
     maps: Maps,
     radius: float,
     origins: wp.array2d(dtype=wp.vec3),
@@ -145,9 +147,10 @@ def shine(
 ) -> None:
     """Follow beams to rough ground."""
     row, k = wp.tid()
-    origin, beam = origins[row, k], beams[row, k]
+    origin, beam, surface = origins[row, k], beams[row, k], Surface()
+    load(surfaces, row, 0, surface)
     up = wp.vec3(0.0, 0.0, 1.0)
-    distance, _ = rough_distance(origin, beam, -beam[2], up, heights[row, k], 1.0e6, radius, surfaces[row], maps)
+    distance, _ = rough_distance(origin, beam, -beam[2], up, heights[row, k], 1.0e6, radius, surface, maps)
     ranges[row, k] = distance
 
 

@@ -309,7 +309,7 @@ class Fuse:
         self.moments = []  # their names
         self.patch = patch
         step, update = Descents.step, Learner.update
-        about_to_step = Learner._require_finite_gradients
+        about_to_step = Learner._note_gradients
         save, replace = torch.save, os.replace
 
         def halting_save(whole, path):
@@ -327,7 +327,7 @@ class Fuse:
 
         patch.setattr(Descents, "step", self.before(step, "fly"))
         patch.setattr(Learner, "update", self.before(update, "update"))
-        patch.setattr(Learner, "_require_finite_gradients", self.before(about_to_step, "change weights"))
+        patch.setattr(Learner, "_note_gradients", self.before(about_to_step, "change weights"))
         patch.setattr(torch, "save", halting_save)
         patch.setattr(os, "replace", halting_replace)
 

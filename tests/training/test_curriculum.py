@@ -135,7 +135,7 @@ def test_a_curriculum_put_back_counts_on_and_draws_as_it_did():
     assert saved["counts"].tolist() == [1, 1], "the snapshot goes on counting"
     for each in (made, other):
         each.descent.reset(seed=9)
-    assert torch.equal(other.descent.state.drawn, made.descent.state.drawn)
+    assert torch.equal(other.descent.snapshot()["drawn"], made.descent.snapshot()["drawn"])
 
 
 def test_a_scenario_without_ranges_of_faults_has_nothing_to_ease():

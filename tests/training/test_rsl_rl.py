@@ -29,8 +29,9 @@ from agents.training.experiment import ConfigError, Experiment
 from agents.training.finite import NotFiniteError
 from agents.training.prepare import check_start, scenarios_of
 from agents.training.progress import FORGETS, SPEEDS, TERMS, TOTALS, Diary, Tally
-from agents.training.rsl_rl.dialect import GROUPS, Descents, ExactTimeoutPPO, extract_policy, mini_batches
+from agents.training.rsl_rl.dialect import GROUPS, Descents, extract_policy, mini_batches
 from agents.training.rsl_rl.learner import Learner, learn
+from agents.training.rsl_rl.ppo import ExactTimeoutPPO
 from agents.training.stopping import Stopping
 from lunar_env import Descent, Outcome, load_scenario
 

@@ -19,8 +19,10 @@ pytest.importorskip("matplotlib")
 
 from agents import train
 from agents.policy.network import load_policy
+from agents.training.devices import device_of
 from agents.training.experiment import ConfigError, load_experiment
 from agents.training.prepare import learner_of, scenarios_of
+from agents.training.rsl_rl.processes import process_group
 from lunar_env import Descent
 
 LANDERS, STEPS = 8, 12
@@ -168,6 +170,66 @@ def test_a_learner_that_works_alone_is_refused_helpers_before_there_is_a_folder(
     assert train.main() == 2
     assert "sb3.ppo trains in one process" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def gpus(monkeypatch, count, local, world):
+    """A machine with so many GPUs, and a process of so many on it."""
+    monkeypatch.setenv("WORLD_SIZE", str(world))
+    monkeypatch.setenv("LOCAL_RANK", str(local))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr("warp.is_cuda_available", lambda: count > 0)
+
+
+@pytest.mark.parametrize("local", range(4))
+def test_each_process_of_a_machine_has_the_gpu_of_its_number(monkeypatch, local):
+    gpus(monkeypatch, 4, local, 8)  # two machines
+    assert device_of("cuda") == torch.device("cuda", local)
+    assert device_of("cpu") == torch.device("cpu")
+
+
+def test_a_process_of_its_own_may_say_which_gpu(monkeypatch):
+    gpus(monkeypatch, 4, 0, 1)
+    assert device_of("cuda:2") == torch.device("cuda", 2)
+    assert device_of("cuda") == torch.device("cuda", 0)
+
+
+def test_one_gpu_for_several_processes_and_more_processes_than_gpus_are_refused(monkeypatch):
+    gpus(monkeypatch, 2, 1, 2)
+    with pytest.raises(
+        ConfigError, match=r'^device = "cuda:0" would put all 2 processes on one GPU; set device = "cuda"'
+    ):
+        device_of("cuda:0")
+    gpus(monkeypatch, 2, 2, 3)
+    with pytest.raises(ConfigError, match="has 2 GPUs, numbered from 0, and none for its process 2; start at most 2"):
+        device_of("cuda")
+    gpus(monkeypatch, 0, 1, 2)
+    with pytest.raises(RuntimeError, match="torch finds no CUDA GPU"):
+        device_of("cuda")
+
+
+def test_a_gpu_with_a_number_is_refused_to_several_processes_before_there_is_a_folder(tmp_path, monkeypatch, capsys):
+    gpus(monkeypatch, 2, 0, 2)
+    (tmp_path / "tiny.toml").write_text(CONFIG, encoding="utf-8")
+    arguments = ["agents.train", str(tmp_path / "tiny.toml"), "--set", "device=cuda:1", f"--out={tmp_path / 'run'}"]
+    monkeypatch.setattr(sys, "argv", arguments)
+    assert train.main() == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'error: device = "cuda:1" would put all 2 processes on one GPU; set device = "cuda"' in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_with_gpus_meet_by_nccl_each_on_its_own(monkeypatch):
+    gpus(monkeypatch, 4, 3, 4)
+    met = []
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: met.append(("own", device)))
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *args, **kwargs: met.append((*args, kwargs)))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: met.append(("end",)))
+    with process_group(device_of("cuda")):
+        pass
+    own = torch.device("cuda", 3)
+    assert met == [("own", own), ("nccl", {"device_id": own}), ("end",)]
 
 
 def test_a_run_of_several_processes_is_not_resumed_by_one(finished, tmp_path, monkeypatch, capsys):

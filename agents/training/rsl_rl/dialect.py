@@ -1,69 +1,63 @@
-"""rsl-rl's dialect: its PPO, networks and storage on ``Descent``. All contact with that library is in this file.
-
-It is used as it is, but for one thing: when the clock cuts an episode off, rsl-rl adds gamma V(s_t), the value *before*
-the last step, to the reward. What the return lacks is gamma V(s_T) of the observation with which the episode ended
-(Pardo et al. 2018, "Time limits in reinforcement learning"). ``ExactTimeoutPPO`` adds that.
-"""
+"""rsl-rl's dialect: its networks and storage on ``Descent``. Contact with that library is here and in ppo.py alone."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from rsl_rl.algorithms import PPO
-from rsl_rl.models import MLPModel, RNNModel
+from rsl_rl.models import MLPModel
 from rsl_rl.storage import RolloutStorage
 from tensordict import TensorDict
 from torch import nn
 
+from agents.policy.feature_kernel import FeatureKernel, truth_features_at_once
 from agents.policy.features import Features, truth_features
 from agents.policy.network import PolicyNetwork, load_policy
 from agents.training.experiment import Experiment, per_action
-from agents.training.rsl_rl.cuda_graph import Recorded
-from lunar_env import Descent, Scenario
-from lunar_env.descent import Transition
+from agents.training.rsl_rl.ppo import ExactTimeoutPPO, Gaussian, ModelWithMemory, Recorder
+from lunar_env import Descent, Outcome, Scenario
 
 GROUPS = {"actor": ["seen"], "critic": ["seen"]}
 PRIVILEGED = {"actor": ["seen"], "critic": ["seen", "truth"]}
 
 
-class ExactTimeoutPPO(PPO):
-    """PPO whose returns are right when the clock cuts an episode off."""
+@dataclass(frozen=True)
+class Flown:
+    """What a decision gave, without a copy where nobody needs one: valid until the next decision."""
 
-    def process_env_step(
-        self, obs: TensorDict, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]
-    ) -> None:
-        """Record one step.
-
-        Args:
-            obs: what is seen next, of the new episode where one ended.
-            rewards: (N,)
-            dones: (N,) bool, or 0 and 1.
-            extras: ``time_outs`` (N,) bool, and ``final_obs``: what was seen last of the episodes that ended, or None
-                if no episode was cut off.
-        """
-        final = extras["final_obs"]
-        if final is not None:
-            memory = self.critic.get_hidden_state()
-            worth = self.critic(final).detach().squeeze(-1)
-            self.critic.reset(hidden_state=memory)  # looking at the end is no step of its memory
-            # not a product: what the others saw last counts for nothing, and may be anything
-            rewards = rewards + torch.where(extras["time_outs"], self.gamma * worth, 0.0)
-        super().process_env_step(obs, rewards, dones, {})
+    reward: torch.Tensor  # (N,)
+    done: torch.Tensor  # (N,) bool
+    truncated: torch.Tensor  # (N,) bool: the clock ran out
+    outcome: torch.Tensor  # (N,) int32, see task.Outcome
+    ended: dict[str, torch.Tensor]  # the record of each episode that ended in this step or before, by name, (N,)
 
 
 class Descents:
-    """A batch of landers for rsl-rl: observations are a TensorDict, and ended episodes keep their last one."""
+    """A batch of landers for rsl-rl: observations are a TensorDict, and ended episodes keep their last one.
 
-    def __init__(self, experiment: Experiment, practice: Scenario, device: torch.device, rank: int) -> None:
+    Args:
+        experiment: all numbers of the run.
+        practice: what is flown.
+        device: of the landers.
+        rank: of the process: it flies landers of its own.
+        at_once: whether a decision is asked for without a look at what comes of it, as a GPU needs it; False to save
+            what turns out to be needless.
+    """
+
+    def __init__(
+        self, experiment: Experiment, practice: Scenario, device: torch.device, rank: int, at_once: bool = False
+    ) -> None:
         # "disabled", so that an episode that ended can still be looked at: its last truth is what a privileged critic
         # needs at a timeout. ``step`` begins the next one at once.
         self.descent = Descent(practice, experiment.num_envs, device, experiment.seed, autoreset="disabled")
         self.seed, self.first_lander = experiment.seed, rank * experiment.num_envs
         self.begin()
-        self.features = Features(practice, experiment.network.differences).to(device)
+        features = Features(practice, experiment.network.differences)
+        self.features: Any = FeatureKernel(features, self.descent.device) if at_once else features.to(device)
+        self.truth_features = truth_features_at_once if at_once else truth_features
         self.privileged = experiment.network.critic == "privileged"
-        self.recorded = Recorded(self.fly) if device.type == "cuda" else None
+        self.at_once = at_once
         self.seconds = 0.0  # spent in the physics
 
     def begin(self) -> None:
@@ -74,36 +68,42 @@ class Descents:
         """What is seen now: features for the pilot and, for a privileged critic, the truth and the faults."""
         groups = {"seen": self.features(self.descent.state.observation)}
         if self.privileged:
-            groups["truth"] = truth_features(self.descent)
+            groups["truth"] = self.truth_features(self.descent)
         return TensorDict(groups, batch_size=[self.descent.num_envs], device=self.descent.device)
 
-    def fly(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict]:
+    def fly(self, action: torch.Tensor) -> tuple[TensorDict, Flown, TensorDict]:
         """One decision, as ``step`` returns it, without waiting for the device: what a CUDA graph can record."""
-        transition = self.descent.step(action)
+        descent = self.descent
+        descent.actions.copy_(action)
+        descent.advance()
+        outcome, reward = descent.outcomes.clone(), descent.rewards.clone()  # which the next episode overwrites
+        truncated, done = outcome == int(Outcome.OUT_OF_TIME), outcome != int(Outcome.FLYING)
         final = self.observe()
-        self.descent.reset(mask=transition.done)
-        return self.observe(), transition, final
+        descent.begin_next(done)
+        return self.observe(), Flown(reward, done, truncated, outcome, descent.ended), final
 
-    def step(self, action: torch.Tensor) -> tuple[TensorDict, Transition, TensorDict | None]:
-        """Fly one decision: what is seen next, the transition, and what the episodes that ended saw last.
+    def step(self, action: torch.Tensor) -> tuple[TensorDict, Flown, TensorDict | None]:
+        """Fly one decision: what is seen next, what came of it, and what the episodes that ended saw last.
 
-        On a CPU the last is None unless the clock cut an episode off. On a GPU, which is not made to wait for that
-        answer, transition and last sight are overwritten by the next decision.
+        The last is None if nobody needs it, which only a batch that is not asked at once finds out.
         """
         began = time.perf_counter()
-        if self.recorded is not None:
-            seen, transition, final = self.recorded(action)
+        if self.at_once:
+            answer = self.fly(action)
             self.seconds += time.perf_counter() - began
-            return seen.clone(), transition, final
+            return answer
         transition = self.descent.step(action)
         self.seconds += time.perf_counter() - began
-        final = self.observe() if bool(transition.truncated.any()) else None
-        if bool(transition.done.any()):
-            self.descent.reset(mask=transition.done)
-        return self.observe(), transition, final
+        flown = Flown(transition.reward, transition.done, transition.truncated, transition.outcome, transition.ended)
+        final = self.observe() if bool(flown.truncated.any()) else None
+        if bool(flown.done.any()):
+            self.descent.reset(mask=flown.done)
+        return self.observe(), flown, final
 
 
-def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int = 0) -> ExactTimeoutPPO:
+def build(
+    experiment: Experiment, descents: Descents, ranks: int = 1, rank: int = 0, recorder: Recorder | None = None
+) -> ExactTimeoutPPO:
     """The learner, with the initial policy that the experiment describes."""
     ppo, network = experiment.ppo, experiment.network
     seen, actions = descents.observe(), descents.descent.action_size
@@ -113,18 +113,18 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
         )
     groups = PRIVILEGED if descents.privileged else GROUPS
     common: dict[str, Any] = {"hidden_dims": list(network.hidden), "activation": "tanh"}
-    noise = {"class_name": "GaussianDistribution", "std_type": "log"}
+    noise = {"class_name": Gaussian, "std_type": "log"}
     actor: Any
     if network.memory == "none":
         actor = MLPModel(seen, groups, "actor", actions, distribution_cfg=noise, **common)
     else:
         memory = {"rnn_type": network.memory, "rnn_hidden_dim": network.memory_size}
-        actor = RNNModel(seen, groups, "actor", actions, distribution_cfg=noise, **memory, **common)
+        actor = ModelWithMemory(seen, groups, "actor", actions, distribution_cfg=noise, **memory, **common)
     critic: Any
     if network.memory == "none" or descents.privileged:  # who sees the truth need not remember
         critic = MLPModel(seen, groups, "critic", 1, **common)
     else:
-        critic = RNNModel(seen, groups, "critic", 1, **memory, **common)
+        critic = ModelWithMemory(seen, groups, "critic", 1, **memory, **common)
     begin(actor, critic, experiment)
     if network.start:
         take_over(actor, load_policy(Path(network.start), descents.descent.scenario).network)
@@ -149,6 +149,7 @@ def build(experiment: Experiment, descents: Descents, ranks: int = 1, rank: int 
         normalize_advantage_per_mini_batch=True,
         device=str(descents.descent.device),
         multi_gpu_cfg=group,
+        recorder=recorder,
     )
 
 
@@ -183,14 +184,30 @@ def begin(actor: Any, critic: Any, experiment: Experiment) -> None:
     actor.distribution.log_std_param.copy_(per_action("network.deviation", network.deviation, actions).log())
 
 
-@torch.no_grad()
-def quieten(actor: Any, experiment: Experiment, done: float) -> None:
-    """Let the exploration fall from ``network.deviation`` to ``ppo.last_deviation``; ``done`` goes from 0 to 1."""
-    log_deviation = actor.distribution.log_std_param
-    first = per_action("network.deviation", experiment.network.deviation, len(log_deviation))
-    last = per_action("ppo.last_deviation", experiment.ppo.last_deviation, len(log_deviation))
-    log_deviation.requires_grad_(False)
-    log_deviation.copy_(torch.lerp(first.log(), last.log(), done))
+class Quieter:
+    """Lets the exploration fall from ``network.deviation`` to ``ppo.last_deviation``; none of it is learned then.
+
+    Args:
+        actor: rsl-rl's, which explores.
+        experiment: says how far.
+    """
+
+    def __init__(self, actor: Any, experiment: Experiment) -> None:
+        self.log_deviation = actor.distribution.log_std_param
+        self.log_deviation.requires_grad_(False)
+        wanted = (
+            ("network.deviation", experiment.network.deviation),
+            ("ppo.last_deviation", experiment.ppo.last_deviation),
+        )
+        self.first, self.last = (
+            per_action(name, values, len(self.log_deviation)).log().to(self.log_deviation.device)
+            for name, values in wanted
+        )
+
+    @torch.no_grad()
+    def quieten(self, done: float) -> None:
+        """``done`` goes from 0 to 1 in a training."""
+        self.log_deviation.copy_(torch.lerp(self.first, self.last, done))
 
 
 @torch.no_grad()

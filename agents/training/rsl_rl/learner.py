@@ -6,6 +6,8 @@ and knows no process group but NCCL; hence a loop of our own around its algorith
 
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +17,55 @@ from agents.policy.network import save_policy
 from agents.run_folder import RunFolderError
 from agents.training.checkpoint import load_checkpoint, random_state, save_checkpoint, set_random_state
 from agents.training.curriculum import RunningCurriculum
+from agents.training.devices import device_of, processes
 from agents.training.experiment import Experiment
 from agents.training.finite import NotFiniteError, finite_gradients, stop
 from agents.training.imitation import Imitator
 from agents.training.progress import Diary, Listener, Tally
-from agents.training.rsl_rl.dialect import Descents, build, extract_policy, quieten
-from agents.training.rsl_rl.processes import from_the_first, on_all, on_any, process_group, sums_of_all
+from agents.training.rsl_rl.cuda_graph import Recorded
+from agents.training.rsl_rl.dialect import Descents, Quieter, build, extract_policy
+from agents.training.rsl_rl.ppo import Recorder
+from agents.training.rsl_rl.processes import (
+    from_the_first,
+    of_any,
+    on_all,
+    on_any,
+    process_group,
+    sums_of_all,
+)
 from agents.training.stages import Stages
 from agents.training.stopping import Stopping
 from lunar_env import Scenario
 
 
 class Learner:
-    """The loop: rollouts, updates, their metrics, and checkpoints from which it goes on bit for bit."""
+    """The loop: rollouts, updates, their metrics, and checkpoints from which it goes on bit for bit.
 
-    def __init__(self, experiment: Experiment, practice: Scenario, scenario: Scenario, folder: Path) -> None:
+    Args:
+        experiment: all numbers of the run.
+        practice: the scenario trained on.
+        scenario: the scenario the policy is for.
+        folder: of the run.
+        recorder: makes of work that is the same each time one that is recorded and replayed: a whole rollout, and a
+            minibatch of an update. On a GPU that is ``Recorded``, on a CPU nothing.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        practice: Scenario,
+        scenario: Scenario,
+        folder: Path,
+        recorder: Recorder | None = None,
+    ) -> None:
         self.experiment, self.scenario, self.folder = experiment, scenario, folder
-        self.rank, self.ranks = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
-        self.device = torch.device(experiment.device)
+        self.rank, self.ranks = int(os.environ.get("RANK", 0)), processes()
+        self.device = device_of(experiment.device)
+        if self.device.type == "cuda":
+            recorder = partial(Recorded, device=self.device)
+        self.recorder = recorder
         torch.manual_seed(experiment.seed)  # the same first weights in every process
-        self.descents = Descents(experiment, practice, self.device, self.rank)
+        self.descents = Descents(experiment, practice, self.device, self.rank, at_once=recorder is not None)
         self.curriculum = None
         if experiment.curriculum is not None:
             self.curriculum = RunningCurriculum(self.descents.descent, **experiment.curriculum.model_dump())
@@ -42,19 +73,22 @@ class Learner:
         self.stages = Stages(self.descents.descent, experiment, scenario) if experiment.stages else None
         if self.stages is not None:
             self.descents.begin()  # anew, as the first stage has it
-        self.algorithm = build(experiment, self.descents, self.ranks, self.rank)
-        if experiment.ppo.last_deviation:
-            quieten(self.algorithm.actor, experiment, 0.0)
+        self.algorithm = build(experiment, self.descents, self.ranks, self.rank, recorder)
+        self.quieter = Quieter(self.algorithm.actor, experiment) if experiment.ppo.last_deviation else None
+        if self.quieter is not None:
+            self.quieter.quieten(0.0)
         torch.manual_seed(experiment.seed + 1 + self.rank)  # but exploration of its own
         self.imitation = None
         if experiment.imitation is not None:
             self.imitation = Imitator(self.algorithm, experiment, practice, self.device)
-            self.imitation.optimizer.register_step_pre_hook(self._require_finite_gradients)
-        self.seen = self.descents.observe()
+            self.imitation.optimizer.register_step_pre_hook(self._note_gradients)
+        self.seen = self.descents.observe()  # stays where it is: a recording reads it and leaves it
+        self.ruined = torch.zeros((), dtype=torch.bool, device=self.device)  # a gradient was not finite
         self.tally = Tally(self.descents.descent)
+        self._recorded: Callable[[], None] | None = None
         self.steps, self.steps_before, self.seconds = 0, 0, 0.0
         self.seconds_learning = 0.0
-        self.algorithm.optimizer.register_step_pre_hook(self._require_finite_gradients)
+        self.algorithm.optimizer.register_step_pre_hook(self._note_gradients)
         self.algorithm.optimizer.register_step_pre_hook(self._let_the_critic_learn_first)
 
     @property
@@ -78,43 +112,71 @@ class Learner:
         """Fly, and learn what the pilot would have done. Returns the losses."""
         self.rollout(imitation)
         began = time.perf_counter()
-        self._require_finite_rollout()
+        wrong = self._what_is_wrong()
         losses = imitation.learn(self.steps)
+        self._require_finite(wrong)
         self.steps += self.steps_each_time
         self.seconds_learning += time.perf_counter() - began
         return losses
 
     def rollout(self, imitation: Imitator | None = None) -> None:
-        """Fly, and store what happened; ask the pilot about all of it if there is one to imitate."""
-        with torch.no_grad():  # not inference_mode: the physics updates its tables in place
-            for _ in range(self.experiment.ppo.steps):
-                action = self.algorithm.act(self.seen)
-                if imitation is not None:
-                    imitation.ask(self.descents.descent.state.observation)
-                    action = self.algorithm.actor.output_mean  # noise would show it other descents than it will fly
-                self.seen, transition, final = self.descents.step(action)
-                extras = {"time_outs": transition.truncated, "final_obs": final}
-                self.algorithm.process_env_step(self.seen, transition.reward, transition.done, extras)
-                self.tally.add(transition)
-                if imitation is not None:
-                    imitation.pilot.reset(transition.done)
-                elif self.curriculum is not None:
-                    self.curriculum.add(transition)
-            self.algorithm.compute_returns(self.seen)
+        """Fly, and store what happened; ask the pilot about all of it if there is one to imitate.
+
+        Without such a pilot, whose ways are its own, a GPU flies the whole rollout from a recording.
+        """
+        if self.recorder is None or imitation is not None:
+            self._fly(imitation)
+            return
+        if self._recorded is None:
+            self._recorded = self.recorder(self._fly)
+        began = time.perf_counter()
+        self.algorithm.storage.clear()
+        self._recorded()
+        self.algorithm.storage.step = self.experiment.ppo.steps  # which a recording does not count
+        self.descents.seconds += time.perf_counter() - began
+
+    @torch.no_grad()  # not inference_mode: the physics updates its tables in place
+    def _fly(self, imitation: Imitator | None = None) -> None:
+        algorithm, seen = self.algorithm, self.seen
+        models = (algorithm.actor, algorithm.critic)
+        memories = [model.get_hidden_state() for model in models]
+        for _ in range(self.experiment.ppo.steps):
+            action = algorithm.act(seen)
+            if imitation is not None:
+                imitation.ask(self.descents.descent.state.observation)
+                action = algorithm.actor.output_mean  # noise would show it other descents than it will fly
+            seen, flown, final = self.descents.step(action)
+            # Before what follows: the next decision writes over it.
+            self.tally.add(flown)
+            extras = {"time_outs": flown.truncated, "final_obs": final}
+            algorithm.process_env_step(seen, flown.reward, flown.done, extras)
+            if imitation is not None:
+                imitation.pilot.reset(flown.done)
+            elif self.curriculum is not None:
+                self.curriculum.add(flown)
+        algorithm.compute_returns(seen)
+        for name, table in self.seen.items():
+            table.copy_(seen[name])
+        for model, memory in zip(models, memories, strict=True):
+            model.reset(hidden_state=kept(memory, model.get_hidden_state()))
 
     def update(self) -> dict[str, float]:
-        """Learn from what is stored. Returns the losses."""
+        """Learn from what is stored. Returns the losses, and waits for the device once: to read them.
+
+        Whether all was finite is read with them. What was not has then been learned from, but the run ends before
+        anything of it is kept.
+        """
         began = time.perf_counter()
         if not self.experiment.ppo.desired_kl:
             left = max(1.0 - self.steps / self.experiment.total_steps, 0.03)
-            for group in self.algorithm.optimizer.param_groups:
-                group["lr"] = self.experiment.ppo.learning_rate * left
-        self._require_finite_rollout()
-        losses = self.algorithm.update()
+            self.algorithm.set_learning_rate(self.experiment.ppo.learning_rate * left)
+        wrong = self._what_is_wrong()
+        sums = self.algorithm.learn(recorded=not self._critic_learns_alone)
+        losses = self.algorithm.losses(self._require_finite(wrong, sums))
         self.steps += self.steps_each_time
-        if self.experiment.ppo.last_deviation:
+        if self.quieter is not None:
             done = (self.steps - self.steps_imitating) / (self.experiment.total_steps - self.steps_imitating)
-            quieten(self.algorithm.actor, self.experiment, min(done, 1.0))
+            self.quieter.quieten(min(done, 1.0))
         self.seconds_learning += time.perf_counter() - began
         return losses
 
@@ -198,7 +260,6 @@ class Learner:
         algorithm = self.algorithm
         try:
             algorithm.load(saved["networks"], None, strict=True)
-            algorithm.learning_rate = algorithm.optimizer.param_groups[0]["lr"]
             for model, memory in ((algorithm.actor, "actor"), (algorithm.critic, "critic")):
                 model.reset(hidden_state=moved(saved["memories"][memory], self.device))
             self.descents.descent.restore(saved["descents"])
@@ -214,37 +275,53 @@ class Learner:
             set_random_state(saved["random"], self.device)
         except (KeyError, RuntimeError, ValueError) as error:  # the same numbers, but another version of this package
             raise RunFolderError(f"the checkpoint in {self.folder} does not fit ({error}); start anew") from None
-        self.seen = self.descents.observe()
+        self.seen, self._recorded = self.descents.observe(), None
 
-    def _require_finite_rollout(self) -> None:
-        """Before anything is learned from it."""
+    def _stored(self) -> list[tuple[str, torch.Tensor]]:
+        """What is learned from, each (moments, N, numbers)."""
         storage = self.algorithm.storage
-        stored = [
+        return [
             *(("an observation", table) for table in storage.observations.values()),
             *(("the newest observation", table[None]) for table in self.seen.values()),
             ("an action", storage.actions),
             ("a reward", storage.rewards),
             ("a return", storage.returns),
         ]
-        wrong = torch.stack([~torch.isfinite(table).all(dim=-1).all(dim=0) for _, table in stored])  # (tables, N)
-        if not on_any(bool(wrong.any()), self.device):
-            return
-        wrong = wrong.cpu()
-        kinds = [kind for (kind, _), landers in zip(stored, wrong, strict=True) if bool(landers.any())]
-        if not kinds:
-            raise NotFiniteError(f"another process met what is not finite after {self.steps:,} decisions; see there")
-        first = self.rank * self.experiment.num_envs
-        landers = [first + row for row in wrong.any(dim=0).nonzero().flatten().tolist()]
-        self._stop(kinds[0], landers)  # what is wrong first makes the rest wrong
 
-    def _require_finite_gradients(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        """Before a step is taken with them, so that no weight is ever ruined."""
-        if not finite_gradients(optimizer):  # the same in all processes: they have shared them
+    def _what_is_wrong(self) -> torch.Tensor:
+        """(tables, N) of which landers what is stored is not finite; from here on gradients are watched."""
+        self.ruined.zero_()
+        return torch.stack([~torch.isfinite(table).all(dim=-1).all(dim=0) for _, table in self._stored()])
+
+    def _require_finite(self, wrong: torch.Tensor, numbers: torch.Tensor | None = None) -> list[float]:
+        """Stop if something was not finite here or in another process. Returns numbers, float64, read with it."""
+        flags = of_any(torch.stack([wrong.any(), self.ruined]).double())
+        *read, rollout, gradient = torch.cat([flags[:0] if numbers is None else numbers, flags]).tolist()
+        if rollout:
+            wrong = wrong.cpu()
+            kinds = [kind for (kind, _), landers in zip(self._stored(), wrong, strict=True) if bool(landers.any())]
+            if not kinds:
+                raise NotFiniteError(
+                    f"another process met what is not finite after {self.steps:,} decisions; see there"
+                )
+            first = self.rank * self.experiment.num_envs
+            landers = [first + row for row in wrong.any(dim=0).nonzero().flatten().tolist()]
+            self._stop(kinds[0], landers)  # what is wrong first makes the rest wrong
+        if gradient:
             self._stop("a gradient", [])
+        return read
+
+    def _note_gradients(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """Remember, without a wait, that a step was taken with what is not finite."""
+        self.ruined |= ~finite_gradients(optimizer)
+
+    @property
+    def _critic_learns_alone(self) -> bool:
+        return self.steps - self.steps_imitating < self.experiment.ppo.critic_first * self.steps_each_time
 
     def _let_the_critic_learn_first(self, *_: Any) -> None:
         """Keep a policy that begins well from following a value function that knows nothing yet."""
-        if self.steps - self.steps_imitating < self.experiment.ppo.critic_first * self.steps_each_time:
+        if self._critic_learns_alone:
             for parameter in self.algorithm.actor.parameters():
                 parameter.grad = None
 
@@ -283,7 +360,7 @@ def learn(
     """
     if experiment.threads:
         torch.set_num_threads(experiment.threads)
-    with process_group(experiment.device):
+    with process_group(device_of(experiment.device)):
         folder = Path(from_the_first(str(folder)))
         learner = Learner(experiment, practice, scenario, folder)
         if resume:
@@ -308,3 +385,12 @@ def moved(memory: Any, device: torch.device) -> Any:
     if isinstance(memory, tuple):
         return tuple(part.to(device) for part in memory)
     return None if memory is None else memory.to(device)
+
+
+def kept(memory: Any, newer: Any) -> Any:
+    """A memory with the numbers of a newer one, where it stood; the newer one itself if there was none."""
+    if memory is None:
+        return newer
+    if isinstance(memory, tuple):
+        return tuple(kept(*parts) for parts in zip(memory, newer, strict=True))
+    return memory.copy_(newer)

@@ -1,22 +1,25 @@
 """Several processes that learn together: the group, and what they agree on."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from agents.training.devices import processes
+
 
 @contextmanager
-def process_group(device: str) -> Iterator[None]:
+def process_group(device: torch.device) -> Iterator[None]:
     """What torchrun's processes share: NCCL between GPUs, gloo between CPUs. Nothing for a process on its own."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if processes() == 1:
         yield
         return
-    if device.startswith("cuda"):
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
-    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.distributed.init_process_group("nccl", device_id=device)
+    else:
+        torch.distributed.init_process_group("gloo")
     try:
         yield
     finally:
@@ -46,6 +49,13 @@ def on_any(wrong: bool, device: torch.device) -> bool:
     flag = torch.tensor(float(wrong), dtype=torch.float32, device=device)
     torch.distributed.all_reduce(flag, torch.distributed.ReduceOp.MAX)
     return bool(flag)
+
+
+def of_any(flags: torch.Tensor) -> torch.Tensor:
+    """Flags, 0 or 1, that are set in any process; nothing is read."""
+    if torch.distributed.is_initialized():
+        torch.distributed.all_reduce(flags, torch.distributed.ReduceOp.MAX)
+    return flags
 
 
 def sums_of_all(counts: torch.Tensor) -> list[int]:

@@ -16,12 +16,13 @@ from agents.policy.features import Features
 from agents.policy.network import PolicyNetwork
 from agents.training.algorithms import algorithm_of
 from agents.training.experiment import Experiment, per_action
+from agents.training.sb3.two_networks import FeaturesBuffer, TwoNetworksPolicy, TwoNetworksPPO
 from lunar_env import Scenario
 from lunar_env.sb3 import LanderVecEnv
 
 # The learner of each algorithm, and the network that it is made with if there are several.
-ON_POLICY: dict[str, tuple[type[PPO | RecurrentPPO], str]] = {
-    "sb3.ppo": (PPO, "MlpPolicy"),
+ON_POLICY: dict[str, tuple[type[PPO | RecurrentPPO], Any]] = {
+    "sb3.ppo": (TwoNetworksPPO, TwoNetworksPolicy),
     "sb3contrib.recurrent_ppo": (RecurrentPPO, "MlpLstmPolicy"),
 }
 OFF_POLICY: dict[str, type[SAC | TQC]] = {"sb3.sac": SAC, "sb3contrib.tqc": TQC}
@@ -50,6 +51,11 @@ class WatchedReplayBuffer(ReplayBuffer):
         """(batch_size, ...) transitions, drawn with numpy's global generator."""
         self.newest = super().sample(batch_size, env)
         return self.newest
+
+
+def networks_at_once(experiment: Experiment) -> int:
+    """How many networks learn at the same time, each with its share of torch's threads."""
+    return 2 if ON_POLICY.get(experiment.algorithm, (None, None))[1] is TwoNetworksPolicy else 1
 
 
 def build(experiment: Experiment, practice: Scenario, environment: LanderVecEnv) -> BaseAlgorithm:
@@ -88,6 +94,12 @@ def build_on_policy(experiment: Experiment, policy: dict[str, Any], environment:
         "device": "cpu",
     }
     learner, network = ON_POLICY[experiment.algorithm]
+    if network is TwoNetworksPolicy:
+        extractor = policy["features_extractor_kwargs"]
+        numbers |= {
+            "rollout_buffer_class": FeaturesBuffer,
+            "rollout_buffer_kwargs": {"features": Features(**extractor)},
+        }
     if experiment.network.memory != "none":
         policy = {**policy, "lstm_hidden_size": experiment.network.memory_size}
     return learner(network, environment, policy_kwargs=policy, **numbers)

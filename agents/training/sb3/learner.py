@@ -15,11 +15,12 @@ from agents.run_folder import RunFolderError
 from agents.training.checkpoint import load_checkpoint, save_checkpoint
 from agents.training.experiment import Experiment
 from agents.training.progress import Diary, Listener, Tally
-from agents.training.sb3.dialect import build, extract_policy
+from agents.training.sb3.dialect import build, extract_policy, networks_at_once
 from agents.training.sb3.guard import FiniteGuard
 from agents.training.sb3.state import restore, snapshot
 from agents.training.stopping import Stopping
 from lunar_env import Scenario
+from lunar_env.flying.side_by_side import threads_for_flights, torch_threads
 from lunar_env.sb3 import LanderVecEnv
 
 # Decisions of every lander, about, between two metrics of an off-policy run, which updates after each decision.
@@ -142,9 +143,23 @@ def learn(
         resume: go on from the checkpoint in ``folder``.
         listener: hears what each round was like; what it raises ends the training, without another checkpoint.
     """
-    if experiment.threads:
-        torch.set_num_threads(experiment.threads)
-    environment = LanderVecEnv(practice, experiment.num_envs, seed=experiment.seed)
+    threads = experiment.threads or torch.get_num_threads()
+    with torch_threads(max(threads // networks_at_once(experiment), 1)):
+        return learned(experiment, practice, scenario, folder, resume, listener, threads)
+
+
+def learned(
+    experiment: Experiment,
+    practice: Scenario,
+    scenario: Scenario,
+    folder: Path,
+    resume: bool,
+    listener: Listener | None,
+    threads: int,
+) -> dict[str, Any]:
+    """The same, with so many threads for the physics."""
+    flying = threads_for_flights(experiment.num_envs, "cpu", threads)
+    environment = LanderVecEnv(practice, experiment.num_envs, seed=experiment.seed, threads=flying)
     model = build(experiment, practice, environment)
     model.set_logger(Logger(folder=None, output_formats=[]))  # it gathers the losses; the diary writes them
     progress = ProgressCallback(experiment, scenario, folder, environment)
