@@ -39,6 +39,9 @@ from lunar_env.vector_env import LanderVectorEnv
 
 FOLDER = ROOT / "lunar_env" / "missions"
 EPISODES = 12
+# As on the page: one of SLIM's flights crashes and moves a mean of 12 to the edge of its tolerance, or beyond it, as a
+# processor's rounding has it.
+MORE_EPISODES = {"slim": 32}
 BY_NAME = {mission.name: mission for mission in MISSIONS}
 EACH_MISSION = pytest.mark.parametrize("name", BY_NAME)
 FAILURES = [name for name, mission in BY_NAME.items() if mission.planned is not None]
@@ -58,7 +61,7 @@ FOOT = 0.3048  # [m]
 @cache
 def replay_of(name):
     """A mission flown again: once, for all that look at it."""
-    return replay(BY_NAME[name], episodes=EPISODES)
+    return replay(BY_NAME[name], episodes=MORE_EPISODES.get(name, EPISODES))
 
 
 @pytest.fixture(params=BY_NAME)
@@ -216,7 +219,8 @@ FOUR = pytest.mark.parametrize("name", ["hakuto_r_m1", "slim", "im_1", "schiapar
 
 @FOUR
 def test_a_replay_is_the_same_again_bit_for_bit(name):
-    first, again = replay_of(name).flown, fly(BY_NAME[name], BY_NAME[name].flown, episodes=EPISODES)
+    episodes = MORE_EPISODES.get(name, EPISODES)
+    first, again = replay_of(name).flown, fly(BY_NAME[name], BY_NAME[name].flown, episodes=episodes)
     assert first.outcome.tobytes() == again.outcome.tobytes()
     for one, other in ((first.trace, again.trace), (first.record, again.record)):
         assert one.keys() == other.keys()
