@@ -6,6 +6,7 @@
 #   make check   lint, formatting, types; changes nothing
 #   make format  put the code into shape
 #   make bench   speed beside other environments
+#   make gpu-check  everything that only a machine with a GPU can tell, in eight minutes; writes docs/gpu.json
 #   make clients short runs of other libraries, each in an environment of its own
 #   make clean   remove caches and builds; runs/, .venv/ and .clients/ stay
 #
@@ -25,7 +26,7 @@ INSTALLED_BENCH := .venv/.installed-bench
 CLIENTS := $(patsubst tests/clients/requirements/%.txt,.clients/%/.installed,$(sort $(wildcard tests/clients/requirements/*.txt)))
 
 .DEFAULT_GOAL := help
-.PHONY: help land test slow check format bench clients clean
+.PHONY: help land test slow check format bench gpu-check clients clean
 
 help:
 	@sed -n 's/^#   make /make /p' Makefile
@@ -51,6 +52,9 @@ format: $(INSTALLED)
 
 bench: $(INSTALLED_BENCH)
 	$(BIN)/python -m lunar_env.bench $(ARGS)
+
+gpu-check: $(INSTALLED)
+	$(BIN)/python -m agents.gpu --out docs/gpu.json --page docs/speed.md --check $(ARGS)
 
 clients: $(INSTALLED) $(CLIENTS)
 	PYTHONPATH=.:tests $(BIN)/python -m clients.run $(ARGS)

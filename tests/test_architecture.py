@@ -73,6 +73,7 @@ ORDER: dict[str, tuple[str, ...]] = {
         "train",
         "curves",
         "search",
+        "gpu",
     ),
 }
 

@@ -100,9 +100,9 @@ def test_commands_name_configs_that_exist(page: Path) -> None:
 
 @EACH_PAGE
 def test_commands_name_make_targets_that_exist(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for line, text in commands(page):
-        if named := re.match(r"(?:\$ )?make ([a-z]+)", text):
+        if named := re.match(r"(?:\$ )?make ([a-z-]+)", text):
             assert named[1] in targets, f"{page.name}:{line}: the Makefile has no {named[1]!r}"
 
 

@@ -204,17 +204,19 @@ def spread(descent: Descent) -> None:
     """Put each lander of a batch somewhere along a flight."""
     if descent.num_envs > 1:
         rows = torch.arange(descent.num_envs, dtype=torch.int64, device="cpu")
-        descent.restore({name: table[rows % ROWS] for name, table in flights(descent.scenario).items()})
-        descent.state["episode.lander"] = rows  # so that each goes on to episodes of its own
+        sample = flights(descent.scenario, descent.device.type)
+        descent.restore({name: table[rows.to(table.device) % ROWS] for name, table in sample.items()})
+        descent.state["episode.lander"] = rows.to(descent.device)  # so that each goes on to episodes of its own
 
 
 @cache
-def flights(scenario: Scenario) -> dict[str, torch.Tensor]:
+def flights(scenario: Scenario, device: str) -> dict[str, torch.Tensor]:
     """A snapshot of landers spread evenly along their flights: they began one after the other. Always the same."""
     random = torch.Generator(device="cpu").manual_seed(0)
-    descent = Descent(load_scenario(scenario, decision_period=PERIOD), ROWS)
-    for lander in torch.eye(ROWS, dtype=torch.bool, device="cpu"):
+    descent = Descent(load_scenario(scenario, decision_period=PERIOD), ROWS, device)
+    actions = torch.empty(descent.actions.shape, dtype=torch.float32, device="cpu")
+    for lander in torch.eye(ROWS, dtype=torch.bool, device=device):
         descent.reset(mask=lander)
-        descent.actions.uniform_(-1.0, 1.0, generator=random)
+        descent.actions.copy_(actions.uniform_(-1.0, 1.0, generator=random))
         timed(descent.advance, STAGGER)
     return descent.snapshot()

@@ -32,7 +32,7 @@ class Claim:
     under: str = ""
     low: float = 0.0
     high: float = math.inf
-    extra: str = "bench"  # that installs the peer
+    extra: str = "bench"  # that installs the peer, if anything can
     unit: str = ""  # of the bound
 
     def row(self, medians: Mapping[str, float]) -> dict[str, Any]:
@@ -40,7 +40,8 @@ class Claim:
         known = all(name in medians for name in (self.over, self.under) if name)
         value = medians[self.over] / medians.get(self.under, 1.0) if known else None
         bound = f">= {self.low:,g}" if self.low else f"<= {self.high:g}{self.unit}" if self.high < math.inf else ""
-        verdict = "" if not bound else f"not measured: {install(self.extra)}"
+        unknown = f"not measured: {install(self.extra)}" if self.extra else "not measured"
+        verdict = unknown if bound else ""
         if bound and value is not None:
             verdict = "pass" if self.low <= value <= self.high else "missed"
         return {"label": self.label, "value": value, "bound": bound, "verdict": verdict}

@@ -97,6 +97,27 @@ def ready(kernels: Sequence[wp.Kernel], device: Any) -> None:
     _ready.update((module.name, device.alias) for module in modules)
 
 
+def machine_code(module: Any, architecture: int, folder: Path) -> Path:
+    """Compile a module for a GPU that need not be here, as it would be launched on it.
+
+    Args:
+        module: of Warp.
+        architecture: as the compiler names it, 90 for sm_90.
+        folder: of the file that is returned. If it has the name of ``gpu_folder``, Warp finds and takes it from there.
+    """
+    before = module.options["block_dim"]
+    module.options["block_dim"] = BLOCK
+    try:
+        return Path(wp.compile_aot_module(module, arch=architecture, module_dir=str(folder), use_ptx=False)[0])
+    finally:
+        module.options["block_dim"] = before
+
+
+def gpu_folder(module: Any) -> str:
+    """The name of the folder in which Warp keeps a module that is compiled for a GPU."""
+    return str(module.get_module_identifier(block_dim=BLOCK))
+
+
 def loaded(modules: Sequence[Any], device: Any, load: Callable[[], None]) -> None:
     """Load compiled modules, and compile anew what is damaged.
 
@@ -139,8 +160,8 @@ def loaded(modules: Sequence[Any], device: Any, load: Callable[[], None]) -> Non
 
 def _folder_of(module: Any, device: Any) -> Path:
     """Where Warp keeps a compiled module: an existing folder of a device is told apart by the block it is for."""
-    block = 1 if device.is_cpu else BLOCK
-    return Path(wp.config.kernel_cache_dir) / module.get_module_identifier(block_dim=block)
+    name = module.get_module_identifier(block_dim=1) if device.is_cpu else gpu_folder(module)
+    return Path(wp.config.kernel_cache_dir) / name
 
 
 def _sums(folder: Path) -> dict[str, str]:

@@ -12,9 +12,9 @@ from lunar_env.vehicle.control import MODES
 
 CPU = torch.device("cpu")
 # Kernel and formulas do the same in the same order in single precision; their logarithms differ in the last bit, a
-# direction that is turned about nearly half a turn loses some, and torch's sums have fused additions on some processors:
-# parts of 10^6 of a feature, which is about one large. Of what double precision gives for `gaudet_beams`, the worst here,
-# the formulas are off by 8e-6 and the kernel by 13e-6.
+# direction that is turned about nearly half a turn loses some, and torch's sums have fused additions on some
+# processors: parts of 10^6 of a feature, which is about one large. Of what double precision gives for `gaudet_beams`,
+# the worst here, the formulas are off by 8e-6 and the kernel by 13e-6.
 BOUND = {"rtol": 2e-6, "atol": 2e-5}
 
 

@@ -6,14 +6,13 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import warp as wp
 
 from lunar_env.bench.machine_code.listing import Listing, parsed
 from lunar_env.extras import missing
-from lunar_env.kernel.cache import start_warp
+from lunar_env.kernel.cache import machine_code, start_warp
 
 TOOL = "nvdisasm"
 REGISTERS, FRAME, PARAMETER, PARAMETERS = 0x2F, 0x11, 0x17, 0x0A  # kinds of notes in .nv.info
@@ -64,15 +63,11 @@ def compiled(kernel: wp.Kernel, architecture: int) -> Cubin:
     tool = require_tool()
     require_architecture(architecture)
     with tempfile.TemporaryDirectory() as folder:
-        path = _compiled_file(kernel.module, architecture, folder)
+        path = machine_code(kernel.module, architecture, Path(folder))
         done = subprocess.run([str(tool), "-c", str(path)], capture_output=True, text=True)
         if done.returncode:
             raise ValueError(f"{TOOL} cannot read the machine code of {kernel.key}: {done.stderr.strip()}")
         return read_cubin(kernel.key, architecture, path.read_bytes(), parsed(done.stdout))
-
-
-def _compiled_file(module: Any, architecture: int, folder: str) -> Path:
-    return Path(wp.compile_aot_module(module, arch=architecture, module_dir=folder, use_ptx=False)[0])
 
 
 def read_cubin(kernel: str, architecture: int, image: bytes, listing: Listing) -> Cubin:
