@@ -21,6 +21,7 @@ from lunar_env.task import Limits, Reward
 from lunar_env.terrain.contact import Gear
 from lunar_env.terrain.surface import Terrain
 from lunar_env.vehicle.actuators import Attitude
+from lunar_env.vehicle.body import Body
 from lunar_env.vehicle.control import ACTION_NAMES, MODES, Guidance
 from lunar_env.vehicle.dynamics import Engine, Mass, Moon
 
@@ -73,12 +74,13 @@ class World:
     terrain: Terrain = Terrain()
     limits: Limits = Limits()
     reward: Reward = Reward()
-    # In a drawn row the range finders follow the struct of the parts above, then come the faults and the start.
+    # In a drawn row the range finders follow the struct of the parts above, then come faults, start and body.
     sensors: tuple[RangeFinder, ...] = parts(
         (RangeFinder(),), RangeFinder, "range finders, in the observation's order; at most 16", most=16
     )
     faults: Faults = Faults()
     start: Start = Start()
+    body: Body = Body()
 
 
 @dataclass(frozen=True)

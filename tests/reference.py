@@ -30,6 +30,12 @@ class World:
     exhaust_speed: float  # [m/s]
     inertia: tuple[float, float, float]  # [kg m^2] principal
     lag: float = 0.0  # [s] time constant of the throttle; 0 follows at once
+    load: float = 0.0  # [kg] of propellant at the start, by which the next three go
+    centre: tuple[float, float] = (0.0, 0.0)  # [m] of mass beside the thrust line, along the body's x and y
+    further: tuple[float, float] = (0.0, 0.0)  # [m] that it has moved when all is burnt
+    inertia_loss: float = 0.0  # [-] share of the inertia that is gone then
+    lean: tuple[float, float] = (0.0, 0.0)  # [rad] of the thrust about the body's x, then about y
+    arm: float = 0.0  # [m] of the engine below the centre of mass
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,11 @@ def _fly_one(
 
 def _derivative(world: World, y: Vector, commanded: float, torque: Sequence[float]) -> Vector:
     motion = _unpacked(y)
-    inertia = np.array(world.inertia)
+    burnt = 1.0 - motion.propellant / world.load if world.load else 0.0
+    inertia = np.array(world.inertia) * (1.0 - world.inertia_loss * burnt)
+    direction = Rotation.from_euler("xy", world.lean).apply([0.0, 0.0, 1.0])  # about fixed axes, x first
+    beside = np.array(world.centre) + burnt * np.array(world.further)
+    engine = np.array([-beside[0], -beside[1], -world.arm])  # seen from the centre of mass
     centre = from_centre(motion.position, world.radius)
     force = motion.throttle * world.thrust
     w1, w2, w3 = motion.rates
@@ -120,9 +130,9 @@ def _derivative(world: World, y: Vector, commanded: float, torque: Sequence[floa
     return np.concatenate(
         [
             motion.velocity,
-            gravity + motion.attitude[:, 2] * force / (world.dry_mass + motion.propellant),
+            gravity + motion.attitude @ direction * force / (world.dry_mass + motion.propellant),
             (motion.attitude @ cross).ravel(),
-            (np.asarray(torque) - cross @ (inertia * motion.rates)) / inertia,
+            (np.asarray(torque) + np.cross(engine, direction * force) - cross @ (inertia * motion.rates)) / inertia,
             [-force / world.exhaust_speed, (commanded - motion.throttle) / world.lag if world.lag else 0.0],
         ]
     )
@@ -156,8 +166,14 @@ def world_of(state: Mapping[str, Any], row: int = 0) -> World:
         dry_mass=drawn("mass.dry"),
         thrust=drawn("engine.maximum_thrust") * drawn("engine.thrust_scale"),
         exhaust_speed=impulse * STANDARD_GRAVITY,
-        inertia=(across, across, along),
+        inertia=(across, across * (1.0 + drawn("body.inertia_excess")), along),
         lag=drawn("engine.lag"),
+        load=float(state["motion.propellant"][row]),
+        centre=(drawn("body.offset_x"), drawn("body.offset_y")),
+        further=(drawn("body.shift_x"), drawn("body.shift_y")),
+        inertia_loss=drawn("body.inertia_loss"),
+        lean=(drawn("body.lean_x"), drawn("body.lean_y")),
+        arm=drawn("body.arm"),
     )
 
 

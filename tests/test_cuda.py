@@ -13,7 +13,7 @@ from agents.training.experiment import Experiment
 from agents.training.rsl_rl.learner import Learner
 from agents.training.rsl_rl.returns import estimate
 from lunar_env import Descent, load_scenario
-from lunar_env.kernel.builds import PLAIN, WHOLE
+from lunar_env.kernel.builds import FULL, PLAIN, WHOLE
 from lunar_env.kernel.cache import gpu_folder, machine_code, start_warp
 from lunar_env.kernel.critic import tell_a_critic
 from lunar_env.kernel.next_episode import count_on
@@ -23,7 +23,9 @@ HOPPER = 90
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", [PLAIN.advance, PLAIN.reset, WHOLE.advance, WHOLE.reset, tell])
+@pytest.mark.parametrize(
+    "kernel", [PLAIN.advance, PLAIN.reset, WHOLE.advance, WHOLE.reset, FULL.advance, FULL.reset, tell]
+)
 def test_the_kernels_compile_for_a_gpu_without_one(tmp_path, kernel):
     start_warp()
     binary = machine_code(kernel.module, HOPPER, tmp_path)

@@ -20,14 +20,14 @@ from agents.run_folder import make_folder
 from agents.training.ends import add_ends
 from agents.training.rsl_rl.returns import estimate
 from lunar_env.bench.machine_code.cubin import require_architecture
-from lunar_env.kernel.builds import PLAIN, WHOLE
+from lunar_env.kernel.builds import FULL, PLAIN, WHOLE
 from lunar_env.kernel.cache import gpu_folder, machine_code, start_warp
 from lunar_env.kernel.critic import tell_a_critic
 from lunar_env.kernel.next_episode import count_on
 from lunar_env.kernel.truth import tell
 
 KERNELS = (
-    *(PLAIN.advance, PLAIN.reset, WHOLE.advance, WHOLE.reset),
+    *(PLAIN.advance, PLAIN.reset, WHOLE.advance, WHOLE.reset, FULL.advance, FULL.reset),
     *(tell, tell_a_critic, count_on, show, show_truth, add_ends, estimate),
 )
 

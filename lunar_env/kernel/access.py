@@ -9,6 +9,7 @@ from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn
 from lunar_env.sensors.range_finder import RangeFinderDrawn
 from lunar_env.state import Belief, Episode, Motion, Reading, Sample, Surface
 from lunar_env.task import Record
+from lunar_env.vehicle.body import BodyDrawn
 from lunar_env.vehicle.dynamics import Forcing
 from lunar_env.vehicle.lanes import Mask, abreast
 from lunar_env.vehicle.tiles import LOAD, LOAD_LANES, LOAD_SECTOR, PUT, STORE, STORE_SECTOR, STORE_WHERE, TAKE
@@ -20,7 +21,20 @@ REST, BELIEF, EPISODE, RECORD = (wp.constant(word_of(Lander, part)) for part in 
 READINGS, READING = wp.constant(words(Lander)), wp.constant(words(Reading))
 FINDER = wp.constant(words(RangeFinderDrawn))
 
-PARTS = (Motion, Belief, Episode, Record, Reading, Surface, WorldDrawn, RangeFinderDrawn, Lander, StartDrawn, Forcing)
+PARTS = (
+    Motion,
+    Belief,
+    Episode,
+    Record,
+    Reading,
+    Surface,
+    WorldDrawn,
+    RangeFinderDrawn,
+    Lander,
+    StartDrawn,
+    BodyDrawn,
+    Forcing,
+)
 for struct in PARTS:
 
     @wp.func_native(LOAD)
@@ -85,6 +99,14 @@ def start_of(tables: Any, row: int) -> StartDrawn:
     start = StartDrawn()
     load(tables.starts, row, 0, start)
     return start
+
+
+@wp.func
+def body_of(tables: Any, row: int) -> BodyDrawn:
+    """Where mass and thrust are."""
+    body = BodyDrawn()
+    load(tables.bodies, row, 0, body)
+    return body
 
 
 @wp.func

@@ -21,7 +21,7 @@ from lunar_env.kernel.step import (
     begin_next,
     command,
     finish,
-    fly_tick,
+    fly,
     make_room,
     read_action,
     touched_down,
@@ -56,7 +56,7 @@ def command_alone(tables: Any, settings: Settings, row: int) -> Forcing:
 @wp.func(inline=False)
 def fly_alone(tables: Any, settings: Settings, row: int, forcing: Forcing) -> bool:
     """See ``fly_tick``. Returns whether it touched."""
-    lander, touched = fly_tick(tables, row, lander_of(tables, row), world_of(tables, row), forcing, settings)
+    lander, touched = fly(tables, row, lander_of(tables, row), world_of(tables, row), forcing, settings)
     keep_lander(tables, row, lander)
     return touched
 

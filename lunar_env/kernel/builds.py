@@ -1,9 +1,9 @@
-"""Two builds of the step: one with every part, and one for plain descents, compiled without what those never use.
+"""Three builds of the step: a plain one, the whole one, and the full one for vehicles that are not as drawn.
 
 A plain descent has one beam without Doppler, smooth ground, true gyros, and no faults but those of the altimeter, the
-tanks and the site: the training ground of most pilots. In the build that has all parts it would pay a tenth of its time
-for those that it lacks (docs/speed.md). Both builds are one source, told apart by the type of their tables, and fly a
-plain descent bit for bit alike.
+tanks and the site: the training ground of most pilots. In the build that has all of this it would pay a tenth of its
+time for what it lacks (docs/speed.md). Both fly a plain descent bit for bit alike. The full build adds what body.py
+has, and flies each lander alone. All are one source, told apart by the type of their tables.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from lunar_env.faults.kinds import NAMES, bits_of
 from lunar_env.kernel.spawn import reset_of
 from lunar_env.kernel.step import advance_of
 from lunar_env.kernel.step_in_lanes import advance_abreast_of
-from lunar_env.kernel.tables import PlainTables, Tables
+from lunar_env.kernel.tables import FullTables, PlainTables, Tables
 from lunar_env.quantities import ends
 from lunar_env.scenario import Scenario, possible_faults
+from lunar_env.vehicle.body import is_as_drawn
 
 # Where a plain descent has no faults.
 NOT_PLAIN = bits_of("ground") | bits_of("engine") | bits_of("inertial") | bits_of("contact")
@@ -38,11 +39,13 @@ def built_for(tables: Any) -> Build:
     return Build(tables, advance_of(tables), advance_abreast_of(tables), reset_of(tables))
 
 
-WHOLE, PLAIN = built_for(Tables), built_for(PlainTables)
+FULL, WHOLE, PLAIN = built_for(FullTables), built_for(Tables), built_for(PlainTables)
 
 
 def build_of(scenario: Scenario) -> Build:
-    """The build that flies a scenario: the plain one if nothing in it asks for more."""
+    """The build that flies a scenario: the one with the fewest parts that it can do with."""
+    if not is_as_drawn(scenario.body):
+        return FULL
     return PLAIN if is_plain(scenario) else WHOLE
 
 

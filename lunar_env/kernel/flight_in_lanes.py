@@ -31,7 +31,7 @@ from lunar_env.kernel.alone import (
 from lunar_env.kernel.step import (
     OPTIONS,
 )
-from lunar_env.kernel.tables import Settings, whole
+from lunar_env.kernel.tables import FullTables, Settings, whole
 from lunar_env.state import Motion
 from lunar_env.terrain.contact import is_above_all, may_touch
 from lunar_env.vehicle.actuators import feeds_steadily, forcing_of
@@ -109,6 +109,17 @@ def clear_of_ground(
 
 
 @wp.func
+def side_by_side(tables: Any, easy: Mask) -> Mask:
+    """Of those whose flight is easy the ones that fly abreast."""
+    return easy
+
+
+@wp.func
+def side_by_side(tables: FullTables, easy: Mask) -> Mask:  # noqa: D103, F811
+    return Mask()  # none: their forcings are of another kind
+
+
+@wp.func
 def fly_abreast(tables: Any, settings: Settings, start: int, number: int, forcings: Forcings, flying: Mask) -> Mask:
     """The flight of a tick: of all that are far from the ground and from dry tanks side by side, of each other alone.
 
@@ -123,7 +134,7 @@ def fly_abreast(tables: Any, settings: Settings, start: int, number: int, forcin
     steady = feeds_steadily(motions, forcings, settings.seconds)
     if whole(tables) and anywhere(both(flying, never(easy))):
         easy = clear_of_ground(tables, settings, start, number, forcings, both(flying, never(easy)), easy)
-    easy = both(easy, steady)
+    easy = side_by_side(tables, both(easy, steady))
     together, apart = both(flying, easy), both(flying, never(easy))
     touched = Mask()
     if anywhere(apart):

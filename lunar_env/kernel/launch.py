@@ -10,7 +10,7 @@ from typing import Any
 import torch
 import warp as wp
 
-from lunar_env.kernel.builds import WHOLE, build_of
+from lunar_env.kernel.builds import PLAIN, build_of
 from lunar_env.kernel.cache import ready, start_warp
 from lunar_env.kernel.critic import TrueNumbers, tell_a_critic
 from lunar_env.kernel.layout import columns, shared, structs, words
@@ -69,7 +69,7 @@ class Launch:
         tables.draws = structs(self.drawing["draws"], Draw)
         tables.fault_columns = shared(self.drawing["fault_columns"], torch.int32)
         tables.beams = structs(self.drawing["beams"], Beam)
-        if self.build is WHOLE:
+        if self.build is not PLAIN:
             tables.maps = self.maps
         return tables
 

@@ -5,7 +5,7 @@ from typing import Any
 import warp as wp
 
 from lunar_env.kernel.access import finder_of, reading_of
-from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn, whole
+from lunar_env.kernel.tables import Lander, PlainTables, Settings, WorldDrawn, whole
 from lunar_env.observation import observe_beam, observe_core, shown
 from lunar_env.sensors.echo import beam_direction
 
@@ -40,7 +40,7 @@ def look_along(
 @wp.func
 def look_along_beams(
     target: wp.array2d(dtype=float),
-    tables: Tables,
+    tables: Any,
     settings: Settings,
     row: int,
     column: int,

@@ -15,7 +15,7 @@ from lunar_env.kernel.access import (
     surface_of_row,
     world_of,
 )
-from lunar_env.kernel.tables import Lander, PlainTables, Settings, Tables, WorldDrawn
+from lunar_env.kernel.tables import Lander, PlainTables, Settings, WorldDrawn
 from lunar_env.sensors.inertial import drift, felt_wrongly
 from lunar_env.sensors.range_finder import measure, newer_reading, transport
 from lunar_env.state import Belief, Episode, Motion, Sample
@@ -100,7 +100,7 @@ def sense_beam(tables: Any, settings: Settings, row: int, number: int, key: wp.u
 
 
 @wp.func
-def sense_beams(tables: Tables, settings: Settings, row: int, key: wp.uint64, seen: Seen) -> bool:
+def sense_beams(tables: Any, settings: Settings, row: int, key: wp.uint64, seen: Seen) -> bool:
     """The same for all beams of all range finders."""
     heard = bool(False)
     for number in range(settings.beams):

@@ -20,11 +20,11 @@ from lunar_env.faults.effects import (
     rate_limit_left,
 )
 from lunar_env.faults.onset import struck
-from lunar_env.kernel.access import episode_of, keep_lander, lander_of, surface_of_row, world_of
+from lunar_env.kernel.access import body_of, episode_of, keep_lander, lander_of, surface_of_row, world_of
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.sampling import mislead, sense
 from lunar_env.kernel.spawn import respawn
-from lunar_env.kernel.tables import NEXT_STEP, SAME_STEP, Lander, Settings, WorldDrawn, whole
+from lunar_env.kernel.tables import NEXT_STEP, SAME_STEP, FullTables, Lander, Settings, WorldDrawn, whole
 from lunar_env.task import (
     FLYING,
     INVALID,
@@ -38,6 +38,7 @@ from lunar_env.task import (
 )
 from lunar_env.terrain.contact import fly_to_ground, height_above_ground, may_touch
 from lunar_env.vehicle.actuators import feed, forcing_of
+from lunar_env.vehicle.body import embodied
 from lunar_env.vehicle.control import steer
 from lunar_env.vehicle.dynamics import Forcing, substep
 from lunar_env.vehicle.frames import up_at
@@ -75,7 +76,7 @@ def command(tables: Any, settings: Settings, row: int, lander: Lander, world: Wo
 
 
 @wp.func
-def fly_tick(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
+def fly_tick(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: Any, settings: Settings):
     """Fly one tick in substeps, or until the ground. Returns the lander and whether it touched."""
     duration = settings.seconds / float(settings.substeps)
     touched = bool(False)
@@ -102,6 +103,20 @@ def fly_tick(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: 
         flown = settings.seconds
     lander.record.duration = float(lander.episode.tick) * settings.seconds + flown
     return lander, touched
+
+
+@wp.func
+def fly(tables: Any, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings):
+    """The flight of a tick, of a vehicle as drawn or of one whose mass and thrust are elsewhere; see ``fly_tick``."""
+    return fly_tick(tables, row, lander, world, forcing, settings)
+
+
+@wp.func
+def fly(  # noqa: D103, F811
+    tables: FullTables, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings
+):
+    real = embodied(forcing, lander.episode.start_propellant, world.mass, body_of(tables, row))
+    return fly_tick(tables, row, lander, world, real, settings)
 
 
 @wp.func
@@ -261,7 +276,7 @@ def advance_of(tables_type: Any) -> wp.Kernel:
             for _ in range(settings.ticks):
                 if lander.episode.outcome == FLYING:
                     forcing = command(tables, settings, row, lander, world, action)
-                    lander, touched = fly_tick(tables, row, lander, world, forcing, settings)
+                    lander, touched = fly(tables, row, lander, world, forcing, settings)
                     lander = end_tick(tables, settings, row, lander, world, touched)
             begins = end_decision(tables, settings, row, lander, world, action)
         if begins:

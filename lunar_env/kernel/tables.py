@@ -24,7 +24,7 @@ NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
 
 
 # What every tick needs. Faults are read where they act, a start when an episode begins.
-WorldDrawn = mirrored(World, "faults", "start")
+WorldDrawn = mirrored(World, "faults", "start", "body")
 StartDrawn = mirrored(Start)
 
 
@@ -87,6 +87,7 @@ class Tables:
     finders: wp.array3d(dtype=float)  # ``RangeFinderDrawn`` of each range finder
     faults: wp.array3d(dtype=float)  # those of all faults, see faults/effects.py
     starts: wp.array3d(dtype=float)  # ``StartDrawn``
+    bodies: wp.array3d(dtype=float)  # ``BodyDrawn``
     # In rows.
     delay_line: wp.array3d(dtype=Sample)  # (landers, slots, beams)
     beams: wp.array(dtype=Beam)  # of all range finders
@@ -103,11 +104,17 @@ class Tables:
 
 
 PlainTables = twin("PlainTables", Tables, maps=NoMaps)  # of a plain descent, see builds.py
+FullTables = twin("FullTables", Tables)  # of a vehicle that is not as drawn
 
 
 @wp.func
 def whole(tables: Tables) -> bool:
     """Whether this build has all parts. What a plain one lacks is then left out of the compiled code."""
+    return True
+
+
+@wp.func
+def whole(tables: FullTables) -> bool:  # noqa: D103, F811
     return True
 
 

@@ -10,7 +10,7 @@ from lunar_env.state import Motion, Surface
 from lunar_env.terrain.surface import greatest_slope, height_below, rough, shape_below, smooth_height_below
 from lunar_env.vehicle.algebra import dot, length
 from lunar_env.vehicle.compare import reaches
-from lunar_env.vehicle.dynamics import Forcing, substep
+from lunar_env.vehicle.dynamics import substep
 from lunar_env.vehicle.frames import altitude_of, up_at
 
 # Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
@@ -60,7 +60,7 @@ def is_above_all(motion: Any, forcing: Any, duration: float, surface: Any, gear:
 
 
 @wp.func
-def may_touch(motion: Motion, forcing: Forcing, duration: float, surface: Surface, maps: Any, gear: GearDrawn) -> bool:
+def may_touch(motion: Motion, forcing: Any, duration: float, surface: Surface, maps: Any, gear: GearDrawn) -> bool:
     """False where no ground can be met within a duration [s], so that it need not be looked for.
 
     The ground never exceeds the surface's top, nor rises by more than its steepest slope times the way.
@@ -108,7 +108,7 @@ def fly_to_ground(
     before: Motion,
     rest: Motion,
     after: Motion,
-    forcing: Forcing,
+    forcing: Any,
     duration: float,
     surface: Surface,
     maps: Any,

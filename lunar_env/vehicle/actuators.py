@@ -9,7 +9,7 @@ from lunar_env.quantities import Number, mirrored, number
 from lunar_env.state import Motion
 from lunar_env.vehicle.algebra import cross, length, part_by_part, turned_back
 from lunar_env.vehicle.compare import alike, below, both, greatest, least, root, select, within
-from lunar_env.vehicle.dynamics import STANDARD_GRAVITY, Forcing
+from lunar_env.vehicle.dynamics import STANDARD_GRAVITY
 from lunar_env.vehicle.frames import thrust_axis
 
 # Warp looks the operators up by these names: - is sub and neg, * is mul, / is div.
@@ -64,7 +64,7 @@ def feeds_steadily(motion: Any, forcing: Any, duration: float):
 
 
 @wp.func
-def feed(motion: Motion, forcing: Forcing, duration: float):
+def feed(motion: Motion, forcing: Any, duration: float):
     """Motion and forcing as the tanks allow them for one substep.
 
     A throttle without lag follows at once. When less propellant is left than the substep would burn, the thrust is

@@ -3,8 +3,7 @@
 Fourth-order Runge-Kutta advances the state; what each addition rounds away is kept in a second number and given back
 in the next step (Kahan 1965). A 600 s descent of 24,000 substeps so keeps its altitude to millimetres in float32.
 The equations are written with ``Any`` for their types: they fly one lander, or eight side by side (lanes.py).
-Neglected: the Moon's rotation (at most 4.6 m/s of ground speed), its oblateness and mascons, propellant slosh, and
-the change of inertia with mass.
+Neglected: the Moon's rotation (at most 4.6 m/s of ground speed), its oblateness and mascons, and propellant slosh.
 """
 
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import Any
 
 import warp as wp
 
-from lunar_env.quantities import Number, mirrored, number
+from lunar_env.quantities import Number, mirrored, number, twin
+from lunar_env.state import Motion
 from lunar_env.vehicle.algebra import cross, length, part_by_part, turning
 from lunar_env.vehicle.frames import thrust_axis
 
@@ -79,6 +79,43 @@ class Forcing:
     inverse_lag: float  # [1/s]; 0 where the throttle follows at once
 
 
+# The same for a vehicle whose mass and thrust are not where they are drawn, see body.py.
+BodyForcing = twin(
+    "BodyForcing",
+    Forcing,
+    push=wp.vec3,  # [-] direction of the thrust, body axes
+    turn=wp.vec3,  # [m] torque of each newton of it
+    further_turn=wp.vec3,  # [m] added to that as the load is burnt
+    per_load=float,  # [1/kg] one over the propellant at the start
+    inertia_loss=float,  # [-] share of the inertia that goes with it
+)
+
+
+@wp.func
+def push_along(attitude: Any, forcing: Any):
+    """The direction of the thrust in the site frame."""
+    return thrust_axis(attitude)
+
+
+@wp.func
+def push_along(attitude: wp.quat, forcing: BodyForcing):  # noqa: D103, F811
+    return wp.quat_rotate(attitude, forcing.push)
+
+
+@wp.func
+def torque_of(motion: Any, forcing: Any):
+    """The torque [N m] about the body axes, for the inertia of a full load."""
+    return forcing.torque
+
+
+@wp.func
+def torque_of(motion: Motion, forcing: BodyForcing):  # noqa: D103, F811
+    burnt = wp.clamp(1.0 - motion.propellant * forcing.per_load, 0.0, 1.0)
+    turn = forcing.turn + forcing.further_turn * burnt
+    # The inertia that is left divides torques, not what gyrates: that is in proportion to it.
+    return (forcing.torque + turn * (motion.throttle * forcing.thrust)) / (1.0 - forcing.inertia_loss * burnt)
+
+
 @wp.func
 def derivative(motion: Any, forcing: Any):
     """Time derivative of the motion.
@@ -100,9 +137,9 @@ def derivative(motion: Any, forcing: Any):
 
     change = motion
     change.position = motion.velocity
-    change.velocity = gravity + thrust_axis(q) * specific_force
+    change.velocity = gravity + push_along(q, forcing) * specific_force
     change.attitude = (turning(q, w) + q * pull) * 0.5
-    change.rates = part_by_part(forcing.torque - cross(w, momentum), forcing.inverse_inertia)
+    change.rates = part_by_part(torque_of(motion, forcing) - cross(w, momentum), forcing.inverse_inertia)
     change.propellant = -(motion.throttle * forcing.flow)
     change.throttle = (forcing.throttle - motion.throttle) * forcing.inverse_lag
     return change
