@@ -24,6 +24,7 @@ from lunar_env.vehicle.actuators import Attitude
 from lunar_env.vehicle.body import Body
 from lunar_env.vehicle.control import ACTION_NAMES, MODES, Guidance
 from lunar_env.vehicle.dynamics import Engine, Mass, Moon
+from lunar_env.vehicle.rotation import Rotation
 
 SHOWN_DRAWN = 12  # drawn numbers that a notebook shows
 MOST_TICKS = 2**24  # of an episode: its clock is a float32, which counts no further one by one
@@ -74,13 +75,14 @@ class World:
     terrain: Terrain = Terrain()
     limits: Limits = Limits()
     reward: Reward = Reward()
-    # In a drawn row the range finders follow the struct of the parts above, then come faults, start and body.
+    # In a drawn row the range finders follow the struct of the parts above, then come faults, start, body and rotation.
     sensors: tuple[RangeFinder, ...] = parts(
         (RangeFinder(),), RangeFinder, "range finders, in the observation's order; at most 16", most=16
     )
     faults: Faults = Faults()
     start: Start = Start()
     body: Body = Body()
+    rotation: Rotation = Rotation()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class World:
     inertia_loss: float = 0.0  # [-] share of the inertia that is gone then
     lean: tuple[float, float] = (0.0, 0.0)  # [rad] of the thrust about the body's x, then about y
     arm: float = 0.0  # [m] of the engine below the centre of mass
+    spin: tuple[float, float, float] = (0.0, 0.0, 0.0)  # [rad/s] of the site's frame among the stars
 
 
 @dataclass(frozen=True)
@@ -81,12 +82,25 @@ def fly(
     """
     motions, time = [start], 0.0
     for command in commands:
-        motion, flown, touched = _fly_one(world, motions[-1], command, ground)
-        motions.append(motion)
+        # Flown among the stars, and looked at from the site's frame, which has turned meanwhile.
+        motion, flown, touched = _fly_one(world, _seen(world, motions[-1], 1.0, 0.0), command, ground)
+        motions.append(_seen(world, motion, -1.0, flown))
         time += flown
         if touched:
             break
     return motions, time
+
+
+def _seen(world: World, motion: Motion, sign: float, time: float) -> Motion:
+    """A motion seen from the stars (sign 1), at the time at which both frames agree, or from the site's (sign -1)."""
+    if not any(world.spin):
+        return motion
+    spin = np.array(world.spin)
+    turn = Rotation.from_rotvec(-spin * time).as_matrix()
+    position = turn @ from_centre(motion.position, world.radius)
+    velocity = turn @ motion.velocity + sign * np.cross(spin, position)
+    place = position - np.array([0.0, 0.0, world.radius])
+    return Motion(place, velocity, turn @ motion.attitude, motion.rates, motion.propellant, motion.throttle)
 
 
 def _fly_one(
@@ -174,7 +188,15 @@ def world_of(state: Mapping[str, Any], row: int = 0) -> World:
         inertia_loss=drawn("body.inertia_loss"),
         lean=(drawn("body.lean_x"), drawn("body.lean_y")),
         arm=drawn("body.arm"),
+        spin=_spin(drawn("rotation.rate"), drawn("rotation.latitude"), drawn("rotation.heading")),
     )
+
+
+def _spin(rate: float, latitude: float, heading: float) -> tuple[float, float, float]:
+    """Of the site's frame: x along a heading clockwise from north, z up. From east, north and up turned about z."""
+    axis = rate * np.array([0.0, np.cos(latitude), np.sin(latitude)])
+    x, y, z = Rotation.from_euler("z", heading - np.pi / 2).apply(axis)  # x is east at a quarter turn
+    return float(x), float(y), float(z)
 
 
 def motion_of(state: Mapping[str, Any], row: int = 0) -> Motion:

@@ -5,13 +5,14 @@ from typing import Any
 import warp as wp
 
 from lunar_env.kernel.layout import word_of, words
-from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn
+from lunar_env.kernel.tables import Lander, RareDrawn, StartDrawn, WorldDrawn
 from lunar_env.sensors.range_finder import RangeFinderDrawn
 from lunar_env.state import Belief, Episode, Motion, Reading, Sample, Surface
 from lunar_env.task import Record
 from lunar_env.vehicle.body import BodyDrawn
 from lunar_env.vehicle.dynamics import Forcing
 from lunar_env.vehicle.lanes import Mask, abreast
+from lunar_env.vehicle.rotation import RotationDrawn
 from lunar_env.vehicle.tiles import LOAD, LOAD_LANES, LOAD_SECTOR, PUT, STORE, STORE_SECTOR, STORE_WHERE, TAKE
 
 wp.set_module_options({"enable_backward": False})
@@ -20,6 +21,7 @@ wp.set_module_options({"enable_backward": False})
 REST, BELIEF, EPISODE, RECORD = (wp.constant(word_of(Lander, part)) for part in ("rest", "belief", "episode", "record"))
 READINGS, READING = wp.constant(words(Lander)), wp.constant(words(Reading))
 FINDER = wp.constant(words(RangeFinderDrawn))
+ROTATION = wp.constant(word_of(RareDrawn, "rotation"))
 
 PARTS = (
     Motion,
@@ -33,6 +35,7 @@ PARTS = (
     Lander,
     StartDrawn,
     BodyDrawn,
+    RotationDrawn,
     Forcing,
 )
 for struct in PARTS:
@@ -105,8 +108,16 @@ def start_of(tables: Any, row: int) -> StartDrawn:
 def body_of(tables: Any, row: int) -> BodyDrawn:
     """Where mass and thrust are."""
     body = BodyDrawn()
-    load(tables.bodies, row, 0, body)
+    load(tables.rare, row, 0, body)
     return body
+
+
+@wp.func
+def rotation_of(tables: Any, row: int) -> RotationDrawn:
+    """How the body below turns."""
+    rotation = RotationDrawn()
+    load(tables.rare, row, ROTATION, rotation)
+    return rotation
 
 
 @wp.func

@@ -1,9 +1,9 @@
-"""Three builds of the step: a plain one, the whole one, and the full one for vehicles that are not as drawn.
+"""Three builds of the step: a plain one, the whole one, and the full one, for what scenarios rarely ask.
 
 A plain descent has one beam without Doppler, smooth ground, true gyros, and no faults but those of the altimeter, the
 tanks and the site: the training ground of most pilots. In the build that has all of this it would pay a tenth of its
 time for what it lacks (docs/speed.md). Both fly a plain descent bit for bit alike. The full build adds what body.py
-has, and flies each lander alone. All are one source, told apart by the type of their tables.
+and rotation.py have, and flies each lander alone. All are one source, told apart by the type of their tables.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from lunar_env.kernel.tables import FullTables, PlainTables, Tables
 from lunar_env.quantities import ends
 from lunar_env.scenario import Scenario, possible_faults
 from lunar_env.vehicle.body import is_as_drawn
+from lunar_env.vehicle.rotation import is_at_rest
 
 # Where a plain descent has no faults.
 NOT_PLAIN = bits_of("ground") | bits_of("engine") | bits_of("inertial") | bits_of("contact")
@@ -44,7 +45,7 @@ FULL, WHOLE, PLAIN = built_for(FullTables), built_for(Tables), built_for(PlainTa
 
 def build_of(scenario: Scenario) -> Build:
     """The build that flies a scenario: the one with the fewest parts that it can do with."""
-    if not is_as_drawn(scenario.body):
+    if not (is_as_drawn(scenario.body) and is_at_rest(scenario.rotation)):
         return FULL
     return PLAIN if is_plain(scenario) else WHOLE
 

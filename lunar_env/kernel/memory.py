@@ -8,20 +8,19 @@ import torch
 
 from lunar_env.faults.kinds import NAMES, FaultsDrawn
 from lunar_env.kernel.layout import Column, in_rows, layout, put_rows, shared, structs, words
-from lunar_env.kernel.tables import Lander, StartDrawn, WorldDrawn, fixed_row
+from lunar_env.kernel.tables import Lander, RareDrawn, StartDrawn, WorldDrawn, fixed_row
 from lunar_env.scenario import Scenario
 from lunar_env.sensors.range_finder import RangeFinderDrawn
 from lunar_env.state import Reading, Sample, Surface
 from lunar_env.task import Record
-from lunar_env.vehicle.body import BodyDrawn
 from lunar_env.vehicle.lanes import WIDTH
 from lunar_env.vehicle.tiles import SECTOR, WARP, tile_width
 
 
 def drawn_parts(scenario: Scenario) -> list[int]:
-    """Words of the drawn numbers of one lander: of the world, the range finders, the faults, the start and the body."""
+    """Words of the drawn numbers of one lander: of the world, the range finders, the faults, the start and the rare."""
     finders = len(scenario.sensors) * words(RangeFinderDrawn)
-    return [words(WorldDrawn), finders, words(FaultsDrawn), words(StartDrawn), words(BodyDrawn)]
+    return [words(WorldDrawn), finders, words(FaultsDrawn), words(StartDrawn), words(RareDrawn)]
 
 
 def shapes_of(scenario: Scenario, num_landers: int, width: int) -> dict[str, tuple[int, ...]]:
@@ -89,13 +88,13 @@ class State:
 
     def _named(self, finders: dict[str, int]) -> dict[str, Column]:
         """Where every quantity stands, by its name."""
-        world, finder_table, faults, start, body = self._parts
+        world, finder_table, faults, start, rare = self._parts
         named = {
             **_named("", self.lander, Lander),
             **_named("drawn.", world, WorldDrawn),
             **_named("drawn.faults.", faults, FaultsDrawn),
             **_named("drawn.start.", start, StartDrawn),
-            **_named("drawn.body.", body, BodyDrawn),
+            **_named("drawn.", rare, RareDrawn),
             **_named("surface.", self.surface, Surface),
         }
         first = words(Lander)
@@ -138,7 +137,7 @@ class State:
         """Let a kernel's ``Tables`` see this memory. The state must outlive them."""
         tables.landers, tables.surfaces = shared(self.lander), shared(self.surface)
         tables.numbers = shared(self.drawn)
-        tables.worlds, tables.finders, tables.faults, tables.starts, tables.bodies = map(shared, self._parts)
+        tables.worlds, tables.finders, tables.faults, tables.starts, tables.rare = map(shared, self._parts)
         tables.delay_line = structs(self.delay_line, Sample)
         tables.begun = shared(self.begun, torch.int32)
         tables.observation = shared(self.observation)

@@ -11,15 +11,17 @@ from lunar_env.kernel.access import (
     keep_reading,
     keep_sample,
     reading_of,
+    rotation_of,
     sample_of,
     surface_of_row,
     world_of,
 )
-from lunar_env.kernel.tables import Lander, PlainTables, Settings, WorldDrawn
-from lunar_env.sensors.inertial import drift, felt_wrongly
+from lunar_env.kernel.tables import FullTables, Lander, PlainTables, Settings, WorldDrawn
+from lunar_env.sensors.inertial import drift, felt_wrongly, unaware
 from lunar_env.sensors.range_finder import measure, newer_reading, transport
 from lunar_env.state import Belief, Episode, Motion, Sample
 from lunar_env.vehicle.frames import up_at
+from lunar_env.vehicle.rotation import spin_of
 
 wp.set_module_options({"enable_backward": False})
 
@@ -134,6 +136,20 @@ def sense(tables: Any, settings: Settings, row: int, lander: Lander, world: Worl
 
 
 @wp.func
+def left_behind(tables: Any, row: int, belief: Belief, motion: Motion, radius: float, seconds: float) -> Belief:
+    """The belief of a navigation that leaves the turning of the body below out of account."""
+    return belief
+
+
+@wp.func
+def left_behind(  # noqa: D103, F811
+    tables: FullTables, row: int, belief: Belief, motion: Motion, radius: float, seconds: float
+) -> Belief:
+    rotation = rotation_of(tables, row)
+    return unaware(belief, motion, spin_of(rotation) * rotation.unknown, radius, seconds)
+
+
+@wp.func
 def mislead(tables: Any, row: int, lander: Lander, world: WorldDrawn, seconds: float) -> Belief:
     """The belief after a tick in which accelerometers or gyros measured wrongly."""
     motion = lander.motion
@@ -149,4 +165,5 @@ def mislead(tables: Any, row: int, lander: Lander, world: WorldDrawn, seconds: f
     if navigation.angle_random_walk > 0.0:
         noise = random.noise3(random.draw(key_of(lander.episode), lander.episode.tick, random.GYRO_NOISE))
         turn = turn + noise * (navigation.angle_random_walk * wp.sqrt(seconds))
-    return felt_wrongly(belief, motion, specific_force, share, turn, seconds)
+    belief = felt_wrongly(belief, motion, specific_force, share, turn, seconds)
+    return left_behind(tables, row, belief, motion, world.moon.radius, seconds)

@@ -13,13 +13,14 @@ from lunar_env.kernel.access import (
     keep_lander,
     keep_reading,
     keep_surface,
+    rotation_of,
     start_of,
     world_of,
 )
 from lunar_env.kernel.looking import look
-from lunar_env.kernel.tables import Lander, Settings, StartDrawn, WorldDrawn
+from lunar_env.kernel.tables import FullTables, Lander, Settings, StartDrawn, WorldDrawn
 from lunar_env.sensors.inertial import initial_belief
-from lunar_env.state import Episode, Motion, Reading
+from lunar_env.state import Belief, Episode, Motion, Reading
 from lunar_env.task import FLYING, potential
 from lunar_env.terrain.contact import height_above_ground
 from lunar_env.terrain.surface import surface_of
@@ -82,6 +83,20 @@ def start_motion(start: StartDrawn, world: WorldDrawn) -> Motion:
 
 
 @wp.func
+def unaware_at_first(tables: Any, row: int, belief: Belief) -> Belief:
+    """The belief at the start of an episode, marked if the turning of the body below will lead it astray."""
+    return belief
+
+
+@wp.func
+def unaware_at_first(tables: FullTables, row: int, belief: Belief) -> Belief:  # noqa: D103, F811
+    rotation = rotation_of(tables, row)
+    if rotation.rate * rotation.unknown != 0.0:
+        belief.misled = 1
+    return belief
+
+
+@wp.func
 def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     """Begin the lander's next episode: draw its world, place it, and look."""
     key = random.episode_key(past.seed_low, past.seed_high, past.lander, past.episode)
@@ -92,6 +107,7 @@ def respawn(tables: Any, settings: Settings, row: int, past: Episode):
     lander = Lander()
     lander.motion = start_motion(start_of(tables, row), world)
     lander.belief = initial_belief(lander.motion, world.navigation, world.moon)
+    lander.belief = unaware_at_first(tables, row, lander.belief)
     missing = propellant_missing(lander.motion.propellant, tables.faults, row, faults)
     lander.motion.propellant = lander.motion.propellant - missing
     lander.belief.propellant_error = missing

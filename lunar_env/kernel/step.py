@@ -20,7 +20,7 @@ from lunar_env.faults.effects import (
     rate_limit_left,
 )
 from lunar_env.faults.onset import struck
-from lunar_env.kernel.access import body_of, episode_of, keep_lander, lander_of, surface_of_row, world_of
+from lunar_env.kernel.access import body_of, episode_of, keep_lander, lander_of, rotation_of, surface_of_row, world_of
 from lunar_env.kernel.looking import look
 from lunar_env.kernel.sampling import mislead, sense
 from lunar_env.kernel.spawn import respawn
@@ -42,6 +42,7 @@ from lunar_env.vehicle.body import embodied
 from lunar_env.vehicle.control import steer
 from lunar_env.vehicle.dynamics import Forcing, substep
 from lunar_env.vehicle.frames import up_at
+from lunar_env.vehicle.rotation import spin_of
 
 # Of the relaxed float rules only those that keep NaN, infinity, quotients and the order of sums: the compensated
 # sums of dynamics.py stay what they are. (Reciprocals in place of quotients double the altitude's rounding.)
@@ -116,6 +117,7 @@ def fly(  # noqa: D103, F811
     tables: FullTables, row: int, lander: Lander, world: WorldDrawn, forcing: Forcing, settings: Settings
 ):
     real = embodied(forcing, lander.episode.start_propellant, world.mass, body_of(tables, row))
+    real.spin = spin_of(rotation_of(tables, row))
     return fly_tick(tables, row, lander, world, real, settings)
 
 

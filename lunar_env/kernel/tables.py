@@ -16,7 +16,9 @@ from lunar_env.sensors.range_finder import Beam
 from lunar_env.state import Belief, Episode, Motion, Sample
 from lunar_env.task import Record
 from lunar_env.terrain.surface import Maps, NoMaps
+from lunar_env.vehicle.body import BodyDrawn
 from lunar_env.vehicle.control import MODES
+from lunar_env.vehicle.rotation import RotationDrawn
 
 wp.set_module_options({"enable_backward": False})
 
@@ -24,8 +26,16 @@ NEXT_STEP, SAME_STEP, DISABLED = wp.constant(0), wp.constant(1), wp.constant(2)
 
 
 # What every tick needs. Faults are read where they act, a start when an episode begins.
-WorldDrawn = mirrored(World, "faults", "start", "body")
+WorldDrawn = mirrored(World, "faults", "start", "body", "rotation")
 StartDrawn = mirrored(Start)
+
+
+@wp.struct
+class RareDrawn:
+    """What only the full build asks for, see builds.py."""
+
+    body: BodyDrawn
+    rotation: RotationDrawn
 
 
 @wp.struct
@@ -87,7 +97,7 @@ class Tables:
     finders: wp.array3d(dtype=float)  # ``RangeFinderDrawn`` of each range finder
     faults: wp.array3d(dtype=float)  # those of all faults, see faults/effects.py
     starts: wp.array3d(dtype=float)  # ``StartDrawn``
-    bodies: wp.array3d(dtype=float)  # ``BodyDrawn``
+    rare: wp.array3d(dtype=float)  # ``RareDrawn``
     # In rows.
     delay_line: wp.array3d(dtype=Sample)  # (landers, slots, beams)
     beams: wp.array(dtype=Beam)  # of all range finders
@@ -104,7 +114,7 @@ class Tables:
 
 
 PlainTables = twin("PlainTables", Tables, maps=NoMaps)  # of a plain descent, see builds.py
-FullTables = twin("FullTables", Tables)  # of a vehicle that is not as drawn
+FullTables = twin("FullTables", Tables)  # of a vehicle that is not as drawn, or a body that turns
 
 
 @wp.func

@@ -16,10 +16,11 @@ from lunar_env.state import Belief, Motion
 from lunar_env.vehicle.algebra import dot, part_by_part
 from lunar_env.vehicle.compare import root, size
 from lunar_env.vehicle.dynamics import MoonDrawn
-from lunar_env.vehicle.frames import thrust_axis, up_at
+from lunar_env.vehicle.frames import from_centre, thrust_axis, up_at
 
 # Warp looks the operators up by these names: + is add, - is sub, * is mul, / is div.
 from lunar_env.vehicle.lanes import add, div, mul, sub, vector  # noqa: F401
+from lunar_env.vehicle.rotation import felt_beside_gravity
 
 wp.set_module_options({"enable_backward": False})
 
@@ -119,6 +120,22 @@ def felt_wrongly(
     if belief.misled == 1:
         felt = wp.quat_rotate(belief.attitude_error, axis)
     belief.velocity_error = belief.velocity_error + (felt * share - axis) * (specific_force * duration)
+    return belief
+
+
+@wp.func
+def unaware(belief: Belief, motion: Motion, spin: wp.vec3, radius: float, duration: float) -> Belief:
+    """The belief after a tick of a ``spin`` [rad/s] of the site's frame that is left out of account.
+
+    What is felt beside gravity is not believed in; the believed attitude stays among the stars as the frame turns.
+    """
+    felt = felt_beside_gravity(spin, motion.velocity, from_centre(motion.position, radius))
+    belief.velocity_error = belief.velocity_error - felt * duration
+    angle = wp.length(spin) * duration
+    if angle > 0.0:
+        turn = wp.quat_from_axis_angle(wp.normalize(spin), angle)
+        belief.attitude_error = wp.normalize(turn * belief.attitude_error)
+        belief.misled = 1
     return belief
 
 

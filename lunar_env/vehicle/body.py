@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import warp as wp
 
 from lunar_env.quantities import Number, ends, mirrored, number
-from lunar_env.vehicle.dynamics import BodyForcing, Forcing, MassDrawn
+from lunar_env.vehicle.dynamics import Forcing, FullForcing, MassDrawn
 
 wp.set_module_options({"enable_backward": False})
 
@@ -51,7 +51,7 @@ def push_of(body: BodyDrawn) -> wp.vec3:
 
 
 @wp.func
-def embodied(forcing: Forcing, load: float, mass: MassDrawn, body: BodyDrawn) -> BodyForcing:
+def embodied(forcing: Forcing, load: float, mass: MassDrawn, body: BodyDrawn) -> FullForcing:
     """What acts on a vehicle whose mass and thrust are not where they are drawn.
 
     Args:
@@ -62,7 +62,7 @@ def embodied(forcing: Forcing, load: float, mass: MassDrawn, body: BodyDrawn) ->
     """
     across = mass.inertia_transverse * (1.0 + body.inertia_excess)
     push = push_of(body)
-    real = BodyForcing()
+    real = FullForcing()
     real.gravity = forcing.gravity
     real.radius = forcing.radius
     real.dry_mass = forcing.dry_mass

@@ -3,7 +3,8 @@
 Fourth-order Runge-Kutta advances the state; what each addition rounds away is kept in a second number and given back
 in the next step (Kahan 1965). A 600 s descent of 24,000 substeps so keeps its altitude to millimetres in float32.
 The equations are written with ``Any`` for their types: they fly one lander, or eight side by side (lanes.py).
-Neglected: the Moon's rotation (at most 4.6 m/s of ground speed), its oblateness and mascons, and propellant slosh.
+Neglected: the Moon's oblateness and mascons, and propellant slosh. A Moon that turns and a vehicle that is not as
+drawn are numbers of a scenario (rotation.py, body.py).
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from lunar_env.vehicle.frames import thrust_axis
 
 # Warp looks the operators up by these names: + is add, - is sub and neg, * is mul, / is div.
 from lunar_env.vehicle.lanes import add, div, mul, neg, sub, vector  # noqa: F401
+from lunar_env.vehicle.rotation import felt_beside_gravity
 
 wp.set_module_options({"enable_backward": False})
 
@@ -79,15 +81,17 @@ class Forcing:
     inverse_lag: float  # [1/s]; 0 where the throttle follows at once
 
 
-# The same for a vehicle whose mass and thrust are not where they are drawn, see body.py.
-BodyForcing = twin(
-    "BodyForcing",
+# The same for a vehicle whose mass and thrust are not where they are drawn, over a Moon that turns: see body.py and
+# rotation.py.
+FullForcing = twin(
+    "FullForcing",
     Forcing,
     push=wp.vec3,  # [-] direction of the thrust, body axes
     turn=wp.vec3,  # [m] torque of each newton of it
     further_turn=wp.vec3,  # [m] added to that as the load is burnt
     per_load=float,  # [1/kg] one over the propellant at the start
     inertia_loss=float,  # [-] share of the inertia that goes with it
+    spin=wp.vec3,  # [rad/s] of the site's frame
 )
 
 
@@ -98,8 +102,33 @@ def push_along(attitude: Any, forcing: Any):
 
 
 @wp.func
-def push_along(attitude: wp.quat, forcing: BodyForcing):  # noqa: D103, F811
+def push_along(attitude: wp.quat, forcing: FullForcing):  # noqa: D103, F811
     return wp.quat_rotate(attitude, forcing.push)
+
+
+@wp.func
+def acceleration_felt(gravity: Any, velocity: Any, centre: Any, forcing: Any):
+    """The acceleration [m/s^2] of a vehicle without thrust in the site's frame."""
+    return gravity
+
+
+@wp.func
+def acceleration_felt(  # noqa: D103, F811
+    gravity: wp.vec3, velocity: wp.vec3, centre: wp.vec3, forcing: FullForcing
+):
+    return gravity + felt_beside_gravity(forcing.spin, velocity, centre)
+
+
+@wp.func
+def turning_seen(attitude: Any, rates: Any, forcing: Any):
+    """Twice the rate of change [1/s] of the attitude in the site's frame, of body rates [rad/s] among the stars."""
+    return turning(attitude, rates)
+
+
+@wp.func
+def turning_seen(attitude: wp.quat, rates: wp.vec3, forcing: FullForcing):  # noqa: D103, F811
+    # Not of the difference of the rates: what float32 rounds off that is the same for a whole descent.
+    return turning(attitude, rates) - wp.quat(forcing.spin, 0.0) * attitude
 
 
 @wp.func
@@ -109,7 +138,7 @@ def torque_of(motion: Any, forcing: Any):
 
 
 @wp.func
-def torque_of(motion: Motion, forcing: BodyForcing):  # noqa: D103, F811
+def torque_of(motion: Motion, forcing: FullForcing):  # noqa: D103, F811
     burnt = wp.clamp(1.0 - motion.propellant * forcing.per_load, 0.0, 1.0)
     turn = forcing.turn + forcing.further_turn * burnt
     # The inertia that is left divides torques, not what gyrates: that is in proportion to it.
@@ -137,8 +166,9 @@ def derivative(motion: Any, forcing: Any):
 
     change = motion
     change.position = motion.velocity
-    change.velocity = gravity + push_along(q, forcing) * specific_force
-    change.attitude = (turning(q, w) + q * pull) * 0.5
+    falling = acceleration_felt(gravity, motion.velocity, centre, forcing)
+    change.velocity = falling + push_along(q, forcing) * specific_force
+    change.attitude = (turning_seen(q, w, forcing) + q * pull) * 0.5
     change.rates = part_by_part(torque_of(motion, forcing) - cross(w, momentum), forcing.inverse_inertia)
     change.propellant = -(motion.throttle * forcing.flow)
     change.throttle = (forcing.throttle - motion.throttle) * forcing.inverse_lag
