@@ -38,6 +38,8 @@ COMMANDS = {
     "agents.results": Command((), ("--only", "nothing"), "unknown result 'nothing'"),
     "agents.export": Command(("nowhere",), ("nowhere",), "no policy in nowhere"),
     "agents.frontier": Command((), ("--approaches=-1",), "--approaches must be at least 0, got -1"),
+    "agents.gpu": Command((), ("--only", "nothing"), "--only knows 'first step'"),
+    "agents.gpu.pack": Command(("nowhere",), ("nowhere", "--arch=12"), "the architecture must be one of"),
     "agents.search": Command(("nowhere.toml",), ("nowhere.toml",), "cannot read nowhere.toml"),
     "agents.training.speed": Command((), ("--rounds=0",), "--rounds must be at least 1, got 0"),
     "agents.pages.pilots": Command((), ("--page=nowhere.md",), "the page nowhere.md cannot be read"),
@@ -47,7 +49,7 @@ EACH = pytest.mark.parametrize("name", COMMANDS)
 
 
 def module_of(name: str):
-    return importlib.import_module(f"{name}.__main__" if name == "agents.search" else name)
+    return importlib.import_module(f"{name}.__main__" if name in ("agents.search", "agents.gpu") else name)
 
 
 def called(name: str, *arguments: str, work=None) -> int:

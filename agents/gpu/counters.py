@@ -43,7 +43,7 @@ def counters(device: str, quick: bool) -> dict[str, Any]:
     metrics = ",".join((*PER_WARP.values(), *AS_IT_IS.values()))
     command = [profiler, "--clock-control", "none", "--csv", "--metrics", metrics]
     command += ["--kernel-name", "regex:advance", "--launch-skip", str(WARMING), "--launch-count", "1"]
-    command += [sys.executable, "-m", "agents.gpu.counters"]
+    command += [sys.executable, "-c", "from agents.gpu.counters import step_often; step_often()"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     return read(done.stdout) or {"not counted": " ".join((done.stdout + done.stderr).split())[-300:]}
 
@@ -72,7 +72,3 @@ def step_often() -> None:
     for _ in range(WARMING + 2):
         descent.advance()
     descent.rewards.sum().item()
-
-
-if __name__ == "__main__":
-    step_often()

@@ -22,6 +22,8 @@ from agents.reading import CHECKOUT
 from lunar_env.bench.floors import CACHED
 from lunar_env.bench.measure import first_step
 
+BY_ITSELF = "from agents.gpu.parts import main; main()"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -52,7 +54,7 @@ def ask(name: str, device: str, quick: bool, reference: Path | None) -> dict[str
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         answer, words = Path(folder) / "answer.json", Path(folder) / "words.txt"
-        command = [sys.executable, "-m", "agents.gpu.parts", name, device, str(int(quick)), str(answer)]
+        command = [sys.executable, "-c", BY_ITSELF, name, device, str(int(quick)), str(answer)]
         error = _run([*command, *([str(reference.resolve())] if reference else [])], words, PARTS[name].seconds)
         found: dict[str, Any]
         if answer.exists():
@@ -82,7 +84,3 @@ def main() -> None:
     name, device, quick, answer, *reference = sys.argv[1:]
     found = PARTS[name].ask(device, bool(int(quick)), Path(reference[0]) if reference else None)
     Path(answer).write_text(json.dumps(found), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -18,7 +18,7 @@ wp.set_module_options({"enable_backward": False})
 class Rotation:
     """How the body below turns at the pad. The Moon's 27.32 days are 2.6617e-6 rad/s [V2: JPL]."""
 
-    rate: Number = number(0.0, "rad/s", "about its axis; 0: it rests", low=-1e-3, high=1e-3)
+    rate: Number = number(0.0, "rad/s", "about its axis; 0: it rests", low=-1.0, high=1.0)
     latitude: Number = number(0.0, "rad", "of the pad", low=-1.5708, high=1.5708)
     heading: Number = number(1.5708, "rad", "of x, downrange, clockwise from north: east", low=-6.2832, high=6.2832)
     unknown: Number = number(0.0, "-", "share of it that navigation leaves out of account", low=0.0, high=1.0)

@@ -146,7 +146,7 @@ def test_an_effect_reads_the_numbers_of_every_fault_that_has_it(name: str) -> No
     """The columns of ``with_effect`` are where the drawn numbers of the fault lie in a row of the batch."""
     descent = Descent(load_scenario("resilience", **with_fault(name, **KINDS[name].training)), num_envs=3)
     slot = next(one for one in getattr(effects, effect_of(name).upper()) if one.code == NAMES.index(name))
-    world, finders, count, _ = drawn_parts(descent.scenario)
+    world, finders, count, *_ = drawn_parts(descent.scenario)
     faults = descent.snapshot()["drawn"][:, world + finders :][:, :count]
     for item in fields(KINDS[name]):
         drawn = descent.state[f"drawn.faults.{name}.{item.name}"]

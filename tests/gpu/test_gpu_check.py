@@ -12,8 +12,9 @@ import warp as wp
 
 pytest.importorskip("rsl_rl")
 
-from agents.gpu import agreement, command, counters, pack, parts, speed, suite, training
-from agents.gpu.command import Arguments, run
+import agents.gpu.__main__ as command
+from agents.gpu import agreement, counters, pack, parts, speed, suite, training
+from agents.gpu.__main__ import Arguments, run
 from agents.gpu.floors import claims, named
 from agents.gpu.page import BEGIN, END
 from agents.training.rsl_rl.returns import estimate
