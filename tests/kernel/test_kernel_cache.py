@@ -47,6 +47,11 @@ def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
+def written(place: Path) -> dict[Path, int]:
+    """When each compiled file was written."""
+    return {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()}
+
+
 DAMAGES = {"half": half, "garbage": garbage, "empty": empty, "gone": Path.unlink}
 
 
@@ -78,7 +83,9 @@ def test_a_damaged_file_is_compiled_again(kind: str, damage: str, sealed: bool, 
     assert "Traceback" not in done.stderr
     if not (damage == "gone" and not sealed):  # what is not there is compiled, as ever
         assert "compiling it again" in done.stderr
-    assert "again" not in fly(place).stderr, "mended for good"
+    compiled_then = written(place)
+    assert "again" not in fly(place).stderr
+    assert written(place) == compiled_then, "mended for good"
 
 
 def test_a_file_in_the_folders_place_is_said_in_words(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from lunar_env import Descent, load_scenario, scenarios
 from lunar_env.vehicle.control import MODES
 
 CPU = torch.device("cpu")
-# Kernel and formulas do the same in the same order in single precision; their logarithms differ in the last bit, a
-# direction that is turned about nearly half a turn loses some, and torch's sums have fused additions on some
-# processors: parts of 10^6 of a feature, which is about one large. Of what double precision gives for `gaudet_beams`,
-# the worst here, the formulas are off by 8e-6 and the kernel by 13e-6.
-BOUND = {"rtol": 2e-6, "atol": 2e-5}
+# Kernel and formulas do the same in the same order in single precision; their logarithms differ in the last bit, and a
+# direction that is turned about nearly half a turn loses some: parts of 10^6 of a feature, which are about one large.
+BOUND = {"rtol": 2e-6, "atol": 1e-5}
+# A velocity that four Doppler beams of 150 m/s leave over is a matrix product of torch, with fused additions on some
+# processors: 150 m/s x 2^-23 apart, of which the logarithm makes as much of a feature, 1 / (0.3 x 3), for its ends.
+OF_DOPPLER = {"rtol": 2e-6, "atol": 2e-5}
 
 
 @pytest.mark.parametrize("differences", [False, True])
@@ -33,8 +34,9 @@ def test_the_kernel_shows_what_the_formulas_show_over_the_whole_observation_spac
     features = Features(scenario, differences)
     expected, shown = features(observations), FeatureKernel(features, CPU)(observations)
     assert expected.abs().max() > 0.5
-    torch.testing.assert_close(shown, expected, **BOUND)
-    assert (shown == expected).float().mean() > 0.8, "most are the same bits"
+    summed = scenario.observation == "beams" and any(finder.doppler for finder in scenario.sensors)
+    torch.testing.assert_close(shown, expected, **(OF_DOPPLER if summed else BOUND))
+    assert (shown == expected).float().mean() > (0.8 if summed else 0.9), "most are the same bits"
 
 
 def test_a_number_that_is_none_is_shown_as_none():
